@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+import PackageDescription
+
+/// The settings every Swift target shares; `docs/ARCHITECTURE.md` says why each is on.
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// A Swift target of one layer: `Sources/<layer>/<name>`.
+func library(_ layer: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: swiftSettings)
+}
+
+/// A wrapper over a C library from the system: a module map and a shim header, nothing else.
+func system(_ name: String) -> Target {
+    .systemLibrary(name: name, path: "Sources/System/\(name)")
+}
+
+/// The tests of one target: `Tests/<name>`.
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "atoll",
+    products: [.executable(name: "atoll", targets: ["atoll"])],
+    targets: [
+        // System: C libraries and embedded files.
+        system("CPostgres"),
+        system("COpenSSL"),
+        system("CCrypt"),
+        .target(name: "CLinux", path: "Sources/System/CLinux"),
+        .target(
+            name: "CTOML", path: "Sources/System/CTOML",
+            cxxSettings: [.unsafeFlags(["-fexceptions"])],
+            linkerSettings: [.linkedLibrary("stdc++")]),
+        .target(name: "CAssets", path: "Sources/System/CAssets", exclude: ["sql", "web"]),
+
+        // Core: knows nothing of the product.
+        library("Core", "Primitives", ["CLinux"]),
+        library("Core", "EventLoop", ["Primitives", "CLinux"]),
+        library("Core", "Cryptography", ["Primitives", "COpenSSL", "CCrypt"]),
+        library("Core", "HTTP", ["Primitives", "EventLoop", "CLinux", "COpenSSL"]),
+        library("Core", "Postgres", ["Primitives", "EventLoop", "CPostgres", "CLinux"]),
+
+        // Platform: what every service shares.
+        library(
+            "Platform", "Platform",
+            ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "CTOML", "CAssets", "CLinux"]),
+        library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "CLinux"]),
+
+        // Services: never import each other.
+        library("Services", "Auth", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+        library("Services", "REST", ["Primitives", "EventLoop", "HTTP", "Postgres", "Platform"]),
+        library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+
+        // Product.
+        library("Product", "Console", ["Primitives", "HTTP", "Postgres", "Platform", "CAssets"]),
+        library(
+            "Product", "Server",
+            [
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres", "Auth",
+                "REST", "Tenancy", "Console", "CLinux",
+            ]),
+        .executableTarget(
+            name: "atoll",
+            dependencies: [
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
+                "Server", "CLinux",
+            ],
+            path: "Sources/Product/atoll", swiftSettings: swiftSettings),
+
+        // Tests.
+        tests("PrimitivesTests", ["Primitives"]),
+        tests("EventLoopTests", ["EventLoop", "Primitives", "CLinux"]),
+        tests("CryptographyTests", ["Cryptography", "Primitives"]),
+        tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux"]),
+        tests("PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Primitives", "TestSupport"]),
+        tests("PlatformTests", ["Platform", "Postgres", "EventLoop", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
+        tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "EventLoop", "Primitives", "TestSupport"]),
+        tests("AuthTests", ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
+        tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
+        tests("TenancyTests", ["Tenancy", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
+        tests("BehaviourTests", ["TestSupport", "Primitives"]),
+        tests("TidyTests", []),
+        .target(
+            name: "TestSupport",
+            dependencies: ["EmbeddedPostgres", "EventLoop", "Primitives", "CLinux"],
+            path: "Tests/TestSupport", swiftSettings: swiftSettings),
+    ],
+    cLanguageStandard: .c2x,
+    cxxLanguageStandard: .cxx17
+)
