@@ -83,7 +83,8 @@ let package = Package(
         tests("CryptographyTests", ["Cryptography", "Primitives"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux"]),
         tests("PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Primitives", "TestSupport"]),
-        tests("PlatformTests", ["Platform", "Postgres", "EventLoop", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
+        tests(
+            "PlatformTests", ["Platform", "Postgres", "EventLoop", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
         tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "EventLoop", "Primitives", "TestSupport"]),
         tests("AuthTests", ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
         tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
