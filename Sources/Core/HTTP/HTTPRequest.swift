@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+package import EventLoop
+
+/// One request as a handler sees it.
+package struct HTTPRequest: Sendable {
+    /// The method as sent.
+    package let method: HTTPMethod
+    /// All header fields.
+    package let headers: HTTPHeaders
+    /// The body, read at the handler's pace.
+    package let body: RequestBody
+    /// What the route's pattern captured.
+    package var parameters: PathParameters
+    /// The client's numeric address: the peer's, or what a trusted proxy says.
+    package var remoteAddress: String
+    /// Names the request in logs and in `X-Request-Id`.
+    package let id: String
+    /// The loop the request is handled on.
+    package let loop: Loop
+    /// Whether the request came over TLS.
+    package let isSecure: Bool
+
+    private let head: RequestHead
+
+    /// The path as sent: percent-encoded, before the `?`.
+    package var path: String { head.string(head.path) }
+
+    /// What follows the `?` as sent; nil without one.
+    package var query: String? { head.query.map(head.string) }
+
+    /// Lends the path's bytes.
+    func withPathBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
+        try head.bytes.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[head.path.range])) }
+    }
+
+    init(
+        method: HTTPMethod, head: RequestHead, body: RequestBody, remoteAddress: String, id: String, loop: Loop,
+        isSecure: Bool
+    ) {
+        self.method = method
+        self.head = head
+        headers = HTTPHeaders(received: head)
+        self.body = body
+        parameters = PathParameters()
+        self.remoteAddress = remoteAddress
+        self.id = id
+        self.loop = loop
+        self.isSecure = isSecure
+    }
+
+    /// Makes a request that came from no connection: for tests, and for calls within the process.
+    package init(
+        _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = HTTPHeaders(), body: [UInt8] = [],
+        remoteAddress: String = "127.0.0.1", id: String = "test", loop: Loop
+    ) {
+        let bytes = Array(target.utf8.prefix(Int(UInt16.max)))
+        let mark = bytes.firstIndex(of: UInt8(ascii: "?"))
+        self.method = method
+        head = RequestHead(
+            bytes: bytes,
+            path: .init(start: 0, count: UInt16(mark ?? bytes.count)),
+            query: mark.map { .init(start: UInt16($0 + 1), count: UInt16(bytes.count - $0 - 1)) },
+            fields: [])
+        self.headers = headers
+        self.body = RequestBody(bytes: body)
+        parameters = PathParameters()
+        self.remoteAddress = remoteAddress
+        self.id = id
+        self.loop = loop
+        isSecure = false
+    }
+}
+
+/// What a route's pattern captured, by name.
+package struct PathParameters: Sendable {
+    private var captured: [(name: String, value: String)] = []
+
+    init() {}
+
+    /// The percent-decoded value; nil when the pattern has no such name or the value is not UTF-8 once decoded.
+    package subscript(_ name: String) -> String? {
+        guard let entry = captured.first(where: { $0.name == name }) else { return nil }
+        return percentDecode(entry.value)
+    }
+
+    /// The value as sent.
+    package func raw(_ name: String) -> String? { captured.first { $0.name == name }?.value }
+
+    mutating func append(_ name: String, _ value: String) { captured.append((name, value)) }
+}
