@@ -46,6 +46,7 @@ let package = Package(
         // Core: knows nothing of the product.
         library("Core", "Primitives", ["CLinux"]),
         library("Core", "EventLoop", ["Primitives", "CLinux"]),
+        library("Core", "Processes", ["EventLoop", "CLinux"]),
         library("Core", "Cryptography", ["Primitives", "COpenSSL", "CCrypt"]),
         library("Core", "HTTP", ["Primitives", "EventLoop", "CLinux", "COpenSSL"]),
         library("Core", "Postgres", ["Primitives", "EventLoop", "CPostgres", "CLinux"]),
@@ -54,7 +55,7 @@ let package = Package(
         library(
             "Platform", "Platform",
             ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "CTOML", "CAssets", "CLinux"]),
-        library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "CLinux"]),
+        library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "Processes", "CLinux"]),
 
         // Services: never import each other.
         library("Services", "Auth", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
@@ -80,12 +81,15 @@ let package = Package(
         // Tests.
         tests("PrimitivesTests", ["Primitives"]),
         tests("EventLoopTests", ["EventLoop", "Primitives", "CLinux"]),
+        tests("ProcessesTests", ["Processes", "EventLoop", "CLinux"]),
         tests("CryptographyTests", ["Cryptography", "Primitives"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux"]),
         tests("PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Primitives", "TestSupport"]),
         tests(
             "PlatformTests", ["Platform", "Postgres", "EventLoop", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
-        tests("EmbeddedPostgresTests", ["EmbeddedPostgres", "EventLoop", "Primitives", "TestSupport"]),
+        tests(
+            "EmbeddedPostgresTests",
+            ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "TestSupport", "CLinux"]),
         tests("AuthTests", ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
         tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
         tests("TenancyTests", ["Tenancy", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
@@ -93,7 +97,7 @@ let package = Package(
         tests("TidyTests", []),
         .target(
             name: "TestSupport",
-            dependencies: ["EmbeddedPostgres", "EventLoop", "Primitives", "CLinux"],
+            dependencies: ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "CLinux"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
     ],
     cLanguageStandard: .c2x,

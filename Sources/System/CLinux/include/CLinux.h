@@ -2,6 +2,7 @@
 // What Glibc's module map leaves out or exports as macros that Swift cannot see. No _GNU_SOURCE here: with it, the types of
 // this module would differ from those of Swift's Glibc module. What needs it stands in CLinux.c.
 #pragma once
+#include "CLinuxProcess.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>

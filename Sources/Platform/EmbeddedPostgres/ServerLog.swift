@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Turns the server's standard error into lines and remembers the last ones for error messages.
+struct ServerLog {
+    /// How many lines an error message can quote.
+    static let maxRemembered = 20
+    /// A longer line is cut: a bound for what an endless line could cost.
+    static let maxLineBytes = 8192
+
+    private(set) var remembered: [String] = []
+    private var unfinished: [UInt8] = []
+
+    /// Takes what was read and returns the lines it completes.
+    mutating func append(_ bytes: some Collection<UInt8>) -> [ServerLogLine] {
+        var lines: [ServerLogLine] = []
+        for byte in bytes {
+            if byte == UInt8(ascii: "\n") {
+                lines.append(finishLine())
+            } else if unfinished.count < Self.maxLineBytes {
+                unfinished.append(byte)
+            }
+        }
+        return lines
+    }
+
+    /// Forgets what was remembered: the next server's lines alone count.
+    mutating func reset() {
+        remembered = []
+        unfinished = []
+    }
+
+    private mutating func finishLine() -> ServerLogLine {
+        let text = String(decoding: unfinished, as: UTF8.self)
+        unfinished.removeAll(keepingCapacity: true)
+        if remembered.count == Self.maxRemembered { remembered.removeFirst() }
+        remembered.append(text)
+        return ServerLogLine(text)
+    }
+}
+
+/// One line of the server's log.
+package struct ServerLogLine: Sendable, Hashable {
+    /// How bad it is for whoever runs the server. A statement's error is its client's business, not the operator's.
+    package enum Severity: Sendable, Hashable {
+        case routine
+        case warning
+        case severe
+    }
+
+    package var severity: Severity
+    package var text: String
+
+    init(_ text: String) {
+        self.text = text
+        // "LOG:  database system is ready": the severity is the word before the first colon.
+        severity =
+            switch text.prefix(while: { $0 != ":" }) {
+            case "WARNING": .warning
+            case "FATAL", "PANIC": .severe
+            default: .routine
+            }
+    }
+}
