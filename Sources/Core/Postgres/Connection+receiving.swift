@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CPostgres
+internal import EventLoop
+internal import Primitives
+
+extension Connection {
+    /// Takes every result that is complete and gives it to its operation.
+    func takeResults() {
+        var ends = 0
+        while phase == .open, let handle, !steps.isEmpty, PQisBusy(handle) == 0 {
+            guard let result = PQgetResult(handle) else {
+                // One after each command; two in a row mean that libpq expects nothing more while we do.
+                ends += 1
+                if ends > 1 {
+                    lose(PostgresError(.connectionLost, "the protocol is out of step"))
+                    return
+                }
+                continue
+            }
+            ends = 0
+            take(result)
+        }
+        guard phase == .open, let handle else { return }
+        // Notices, notifications and changed parameters come in between; looking is what makes libpq read them.
+        if steps.isEmpty { _ = PQisBusy(handle) }
+        takeNotifications(handle)
+    }
+
+    private func take(_ result: OpaquePointer) {
+        switch PQresultStatus(result) {
+        case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: takeSuccess(result)
+        case PGRES_PIPELINE_SYNC:
+            PQclear(result)
+            steps.popFirst()
+            endOperation()
+        case PGRES_PIPELINE_ABORTED:
+            PQclear(result)
+            if case .parse(let statement) = steps.popFirst() { forgetParse(of: statement) }
+        case PGRES_FATAL_ERROR: takeError(result)
+        case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+            PQclear(result)
+            lose(PostgresError(.misuse, "COPY needs copyIn or copyOut of a leased transaction"))
+        default:
+            PQclear(result)
+            lose(libpqError(.connectionLost))
+        }
+    }
+
+    private func takeSuccess(_ result: OpaquePointer) {
+        switch steps.popFirst() {
+        case .parse(let statement):
+            PQclear(result)
+            if preambles.contains(where: { $0 === statement }) {
+                statement.state = .ready
+            } else {
+                cache.parsed(statement)
+            }
+        case .rows: running.first?.results.append(PostgresResult(takingOwnershipOf: result))
+        case .quiet: PQclear(result)
+        case .sync, nil:
+            PQclear(result)
+            lose(PostgresError(.connectionLost, "the protocol is out of step"))
+        }
+    }
+
+    private func takeError(_ result: OpaquePointer) {
+        defer { PQclear(result) }
+        let error = PostgresError(result: result)
+        guard error.server != nil else {
+            // libpq's own error: the connection broke.
+            lose(error)
+            return
+        }
+        let operation = running.first
+        // An error while the implicit transaction commits (a deferred constraint) comes when only the Sync is left.
+        if case .sync = steps.first {
+            if operation?.error == nil { operation?.error = error }
+            return
+        }
+        switch steps.popFirst() {
+        case .parse(let statement): forgetParse(of: statement)
+        case .rows(let statement), .quiet(let statement): operation?.failedStatement = statement
+        case .sync, nil: break
+        }
+        if operation?.error == nil { operation?.error = error }
+    }
+
+    private func forgetParse(of statement: PreparedStatement) {
+        if let index = preambles.firstIndex(where: { $0 === statement }) {
+            preambles[index] = nil
+        } else {
+            cache.failed(statement)
+        }
+    }
+
+    private func endOperation() {
+        guard let handle, let operation = running.popFirst() else { return }
+        if steps.isEmpty {
+            // Lets libpq see that nothing more is expected, without which it does not tell the transaction's status.
+            _ = PQisBusy(handle)
+            while let extra = PQgetResult(handle) { PQclear(extra) }
+        }
+        if shouldRetry(operation) {
+            operation.prepareRetry()
+            services.counters.retries.increment()
+            submit(operation)
+            return
+        }
+        if operation.isCancelled, operation.error?.sqlState == "57014" {
+            operation.error?.code = .queryCancelled
+        }
+        if case .unit = operation.kind, steps.isEmpty, !isOutsideTransaction {
+            operation.error = PostgresError(.invalidQuery, "the unit of work left a transaction open")
+            running.append(operation)
+            lose(PostgresError(.misuse, "a unit of work left a transaction open"))
+            return
+        }
+        operation.finish()
+        report(operation)
+    }
+
+    /// Tells the owner of an operation's end. One that frees the connection is held back while a cancel request may still
+    /// arrive.
+    private func report(_ operation: Operation) {
+        if running.isEmpty, cancelsUnderway == 0, let cancelTimer {
+            loop.cancel(cancelTimer)
+            self.cancelTimer = nil
+        }
+        if !operation.endsLease || cancelsUnderway == 0 && !isCancelDoubtful {
+            owner?.connectionFinished(operation, on: self)
+        } else if cancelsUnderway > 0 {
+            heldBack = operation
+        } else {
+            lose(PostgresError(.queryCancelled, "the connection was closed because cancelling a query on it failed"))
+        }
+    }
+
+    /// Whether a stale prepared statement failed the unit, which was rolled back and can run again as a whole.
+    private func shouldRetry(_ operation: Operation) -> Bool {
+        guard let state = operation.error?.sqlState, let statement = operation.failedStatement else { return false }
+        switch state {
+        case "0A000":
+            // `cached plan must not change result type` after a table was altered.
+            cache.discard(statement)
+        case "26000":
+            // Somebody deallocated our statements.
+            cache.forgetAll()
+            for index in preambles.indices { preambles[index] = nil }
+        default: return false
+        }
+        operation.failedStatement = nil
+        guard case .unit = operation.kind else { return false }
+        return !operation.wasRetried && !operation.isCancelled
+    }
+
+    /// Ends everything that runs with `error`; returns what certainly had no effect.
+    func endRunning(_ error: PostgresError) -> [Operation] {
+        let pending = steps.removeAll()
+        var unstarted: [Operation] = []
+        for (index, operation) in running.removeAll().enumerated() {
+            var failure = error
+            if let reported = operation.error {
+                // PostgreSQL said why before it hung up.
+                failure = reported
+                if reported.isFatal { failure.code = .connectionLost }
+            }
+            // FATAL in place of a statement's result means the transaction never came to commit.
+            let isCommitting: Bool
+            if index == 0, case .sync = pending.first { isCommitting = true } else { isCommitting = false }
+            let isRolledBack = operation.error != nil && !(isCommitting && operation.error?.isFatal == true)
+            failure.isOutcomeUnknown = !isRolledBack && operation.mayCommit
+            if case .unit = operation.kind, failure.isShutdownOfServer, !failure.isOutcomeUnknown,
+                !operation.wasRetried, !operation.isCancelled
+            {
+                operation.prepareRetry()
+                unstarted.append(operation)
+            } else {
+                operation.fail(failure)
+            }
+        }
+        return unstarted
+    }
+
+    private func takeNotifications(_ handle: OpaquePointer) {
+        while phase == .open, let notification = PQnotifies(handle) {
+            let channel = String(cString: notification.pointee.relname)
+            let payload = notification.pointee.extra.map { String(cString: $0) } ?? ""
+            let processID = notification.pointee.be_pid
+            PQfreemem(notification)
+            owner?.connectionNotified(self, channel: channel, payload: payload, processID: processID)
+        }
+    }
+}
+
+extension Operation {
+    /// Whether its end may commit something.
+    fileprivate var mayCommit: Bool {
+        switch kind {
+        case .unit: !unit.readOnly
+        case .commit: true
+        case .begin, .leased, .rollback, .lease: false
+        }
+    }
+}
+
+extension PostgresError {
+    /// `admin_shutdown`, `crash_shutdown`, `cannot_connect_now`: the server goes down or restarts.
+    fileprivate var isShutdownOfServer: Bool {
+        isFatal && ["57P01", "57P02", "57P03"].contains(sqlState)
+    }
+}

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CPostgres
+internal import EventLoop
+
+/// The statement that sets role and settings for one transaction.
+enum Preamble {
+    /// The unit's settings, and role, read-only and timeout.
+    static let maxSettings = WorkUnit.maxSettings + 3
+
+    /// `select set_config($1, $2, true), ...`, by number of settings.
+    static let statements: [String] = (0...maxSettings).map { count in
+        "select "
+            + (0..<count).map { "pg_catalog.set_config($\($0 * 2 + 1), $\($0 * 2 + 2), true)" }.joined(separator: ", ")
+    }
+
+    /// What a unit sets, the role first: what follows needs no more than any role may do.
+    ///
+    /// The role is set even when the unit names none, to the login's, so that one left by a function with
+    /// `set_config('role', ..., false)` cannot reach the next unit.
+    static func settings(of unit: WorkUnit) -> [(name: String, value: String)] {
+        var settings: [(name: String, value: String)] = []
+        settings.reserveCapacity(unit.settings.count + 3)
+        settings.append((name: "role", value: unit.role ?? "none"))
+        if unit.readOnly { settings.append((name: "transaction_read_only", value: "on")) }
+        if let timeout = unit.statementTimeout {
+            settings.append((name: "statement_timeout", value: String(timeout.wholeMilliseconds)))
+        }
+        settings.append(contentsOf: unit.settings)
+        return settings
+    }
+}
+
+extension Connection {
+    /// Sends an operation; what comes back ends it. It was validated before.
+    func submit(_ operation: Operation) {
+        loop.assertOnLoop()
+        operation.connection = self
+        guard let handle, phase == .open else {
+            operation.fail(PostgresError(.connectionLost, "the connection is closed"))
+            return
+        }
+        lastOperation += 1
+        operation.number = lastOperation
+        running.append(operation)
+        guard sendAll(operation, handle) else {
+            lose(libpqError(.connectionLost))
+            return
+        }
+        flush()
+    }
+
+    private func sendAll(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
+        defer { parameters.trim() }
+        for name in cache.takeEvictedNames() {
+            guard sendOnce("deallocate \(quoteIdentifier(name))", handle, .quiet(nil)) else { return false }
+        }
+        switch operation.kind {
+        case .unit:
+            guard sendReset(operation, handle), sendPreamble(operation, handle) else { return false }
+        case .begin(let isolation):
+            guard sendReset(operation, handle),
+                sendPrepared(isolation.beginStatement.description, operation, handle, role: nil, isQuiet: true),
+                sendPreamble(operation, handle)
+            else { return false }
+        case .commit:
+            guard sendPrepared("commit", operation, handle, role: nil, isQuiet: false) else { return false }
+        case .rollback:
+            guard sendPrepared("rollback", operation, handle, role: nil, isQuiet: false) else { return false }
+        case .leased, .lease: break
+        }
+        for query in operation.unit.queries {
+            guard send(query, operation, handle) else { return false }
+        }
+        steps.append(.sync)
+        return PQpipelineSync(handle) == 1
+    }
+
+    /// Takes back what a function may have left with `set_config(..., false)`: it must not reach the next unit.
+    private func sendReset(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
+        sendPrepared("reset all", operation, handle, role: nil, isQuiet: true)
+    }
+
+    private func sendPreamble(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
+        let settings = Preamble.settings(of: operation.unit)
+        let sql = Preamble.statements[settings.count]
+        if preambles[settings.count] == nil {
+            let statement = PreparedStatement(
+                key: StatementKey(sql: sql, role: nil, types: []), name: "p\(settings.count)",
+                state: .parsing(operation: operation.number))
+            preambles[settings.count] = statement
+            guard prepare(statement, handle) else { return false }
+        }
+        guard let statement = preambles[settings.count] else { return false }
+        parameters.load(settings: settings)
+        if case .parsing(let owner) = statement.state, owner != operation.number {
+            return sendUnnamed(sql, types: [], handle, .quiet(nil))
+        }
+        return execute(statement, handle, .quiet(statement))
+    }
+
+    private func send(_ query: PostgresQuery, _ operation: Operation, _ handle: OpaquePointer) -> Bool {
+        let types = query.parameterTypes
+        if !query.isPrepared || query.sql.utf8.count > configuration.maxPreparedBytes {
+            parameters.load(query.parameters)
+            return sendUnnamed(query.sql, types: types, handle, .rows(nil))
+        }
+        let key = StatementKey(sql: query.sql, role: operation.unit.role, types: types)
+        switch cache.use(key, operation: operation.number) {
+        case .execute(let statement):
+            parameters.load(query.parameters)
+            return execute(statement, handle, .rows(statement))
+        case .prepare(let statement):
+            guard prepare(statement, handle) else { return false }
+            parameters.load(query.parameters)
+            return execute(statement, handle, .rows(statement))
+        case .unnamed:
+            parameters.load(query.parameters)
+            return sendUnnamed(query.sql, types: types, handle, .rows(nil))
+        }
+    }
+
+    /// A command of our own without parameters, kept prepared.
+    private func sendPrepared(
+        _ sql: String, _ operation: Operation, _ handle: OpaquePointer, role: String?, isQuiet: Bool
+    ) -> Bool {
+        parameters.load([])
+        switch cache.use(StatementKey(sql: sql, role: role, types: []), operation: operation.number) {
+        case .execute(let statement):
+            return execute(statement, handle, isQuiet ? .quiet(statement) : .rows(statement))
+        case .prepare(let statement):
+            guard prepare(statement, handle) else { return false }
+            return execute(statement, handle, isQuiet ? .quiet(statement) : .rows(statement))
+        case .unnamed: return sendUnnamed(sql, types: [], handle, isQuiet ? .quiet(nil) : .rows(nil))
+        }
+    }
+
+    private func sendOnce(_ sql: String, _ handle: OpaquePointer, _ step: Step) -> Bool {
+        parameters.load([])
+        return sendUnnamed(sql, types: [], handle, step)
+    }
+
+    private func prepare(_ statement: PreparedStatement, _ handle: OpaquePointer) -> Bool {
+        steps.append(.parse(statement))
+        let types = statement.key.types
+        return PQsendPrepare(handle, statement.name, statement.key.sql, Int32(types.count), types) == 1
+    }
+
+    /// Executes a statement with the loaded parameters.
+    private func execute(_ statement: PreparedStatement, _ handle: OpaquePointer, _ step: Step) -> Bool {
+        steps.append(step)
+        return PQsendQueryPrepared(
+            handle, statement.name, Int32(parameters.count), parameters.values,
+            parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil, 0) == 1
+    }
+
+    /// Parses and executes at once with the loaded parameters.
+    private func sendUnnamed(_ sql: String, types: [UInt32], _ handle: OpaquePointer, _ step: Step) -> Bool {
+        steps.append(step)
+        let allTypes =
+            types.isEmpty ? [UInt32](repeating: 0, count: parameters.count) : types
+        return PQsendQueryParams(
+            handle, sql, Int32(parameters.count), allTypes, parameters.values,
+            parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil, 0) == 1
+    }
+}
+
+extension PostgresQuery {
+    /// The OIDs of the parameters' types; empty when the server is to infer all.
+    fileprivate var parameterTypes: [UInt32] {
+        parameters.contains { $0.type != 0 } ? parameters.map(\.type) : []
+    }
+}
+
+extension Duration {
+    /// Milliseconds, rounded up: a timeout is never shorter than asked for, and never becomes "none" by rounding.
+    var wholeMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let part = (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        return max(0, min(seconds, 2_000_000) * 1000 + part)
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+package import EventLoop
+package import Primitives
+
+/// One PostgreSQL database: a pool of connections on each loop, all logged in as one role.
+///
+/// Use it from tasks of its loops; a task uses the pool of the loop it runs on and never leaves that thread.
+package final class Database: Sendable {
+    package let configuration: DatabaseConfiguration
+    private let pools: [Pool]
+    private let services: DatabaseServices
+
+    /// The databases whose connection the current task holds: asking them for a second one could wait for itself.
+    @TaskLocal private static var leased: [ObjectIdentifier] = []
+
+    /// Makes the database known; connections are opened when they are needed.
+    ///
+    /// - Parameters:
+    ///   - loops: where it can be used; at least one.
+    ///   - name: the label of its metrics.
+    /// - Throws: `SystemError` when no thread can be started.
+    package init(
+        _ configuration: DatabaseConfiguration, loops: [Loop], log: Log, metrics: Metrics = Metrics(),
+        name: String = "main"
+    ) throws {
+        precondition(!loops.isEmpty, "a database needs a loop")
+        self.configuration = configuration
+        let services = DatabaseServices(
+            log: log.with(.field("database", name)), counters: DatabaseCounters(metrics, database: name),
+            workers: try WorkerPool(threads: 2, maxQueued: 256))
+        self.services = services
+        pools = loops.map { Pool(configuration, loop: $0, services: services) }
+    }
+
+    // MARK: Work
+
+    /// Runs a unit of work in one round trip and one transaction.
+    ///
+    /// - Returns: one result for each query, in order, after PostgreSQL has committed.
+    /// - Throws: ``PostgresError``; nothing was committed unless ``PostgresError/isOutcomeUnknown`` says otherwise.
+    package func run(_ unit: WorkUnit) async throws(PostgresError) -> [PostgresResult] {
+        if let refusal = unit.refusal(in: .unit) { throw refusal }
+        return try await currentPool().run(Operation(.unit, unit)).get()
+    }
+
+    /// Runs one query as the role that logged in, in a transaction of its own.
+    @discardableResult
+    package func query(_ query: PostgresQuery) async throws(PostgresError) -> PostgresResult {
+        let results = try await run(WorkUnit(queries: [query]))
+        guard let result = results.first else { throw PostgresError(.misuse, "the query returned nothing") }
+        return result
+    }
+
+    /// Lends a transaction to `body`: committed when it returns, rolled back when it throws.
+    ///
+    /// For work that must look at one result before it sends the next; everything else is a ``WorkUnit``. The same database
+    /// cannot be used otherwise inside `body`, as that could wait for the connection it holds.
+    ///
+    /// - Throws: what `body` throws; else ``PostgresError``, also when a query failed whose error `body` has caught, as
+    ///   PostgreSQL has rolled the transaction back.
+    package func withTransaction<T>(
+        role: String? = nil, settings: [(name: String, value: String)] = [], readOnly: Bool = false,
+        isolation: TransactionIsolation = .readCommitted, statementTimeout: Duration? = nil,
+        _ body: (PostgresTransaction) async throws -> T
+    ) async throws -> T {
+        let unit = WorkUnit(role: role, settings: settings, readOnly: readOnly, statementTimeout: statementTimeout)
+        if let refusal = unit.refusal(in: .transaction) { throw refusal }
+        let lease = try await begin(isolation, unit)
+        let value: T
+        do {
+            value = try await Self.$leased.withValue(Self.leased + [ObjectIdentifier(self)]) {
+                try await body(PostgresTransaction(lease: lease, role: role))
+            }
+            lease.end()
+        } catch {
+            lease.end()
+            await rollback(lease)
+            throw error
+        }
+        try await commit(lease)
+        return value
+    }
+
+    private func begin(_ isolation: TransactionIsolation, _ unit: WorkUnit) async throws(PostgresError)
+        -> LeasedConnection
+    {
+        let pool = try currentPool()
+        let operation = Operation(.begin(isolation), unit)
+        let outcome = await pool.run(operation)
+        switch outcome {
+        case .success:
+            guard let connection = operation.connection else {
+                throw PostgresError(.connectionLost, "the connection is closed")
+            }
+            return LeasedConnection(pool: pool, connection: connection)
+        case .failure(let error):
+            if let connection = operation.connection {
+                await rollback(LeasedConnection(pool: pool, connection: connection))
+            }
+            throw error
+        }
+    }
+
+    private func rollback(_ lease: LeasedConnection) async {
+        if !lease.connection.isOutsideTransaction {
+            _ = await lease.pool.finish(Operation(.rollback, WorkUnit()), on: lease.connection)
+        }
+        lease.pool.release(lease.connection)
+    }
+
+    private func commit(_ lease: LeasedConnection) async throws(PostgresError) {
+        let outcome = await lease.pool.finish(Operation(.commit, WorkUnit()), on: lease.connection)
+        lease.pool.release(lease.connection)
+        let results = try outcome.get()
+        // PostgreSQL answers COMMIT of a failed transaction with ROLLBACK instead of an error.
+        guard results.last?.commandTag == "COMMIT" else {
+            throw lease.firstError ?? PostgresError(.misuse, "the transaction was rolled back")
+        }
+    }
+
+    /// Lends a connection outside of any transaction and closes it afterwards, so that nothing of the session is left.
+    func withSession<T>(_ body: (LeasedConnection) async throws -> T) async throws -> T {
+        let pool = try currentPool()
+        let operation = Operation(.lease, WorkUnit())
+        _ = try await pool.run(operation).get()
+        guard let connection = operation.connection else {
+            throw PostgresError(.connectionLost, "the connection is closed")
+        }
+        let lease = LeasedConnection(pool: pool, connection: connection)
+        defer {
+            lease.end()
+            pool.discard(connection)
+        }
+        return try await Self.$leased.withValue(Self.leased + [ObjectIdentifier(self)]) { try await body(lease) }
+    }
+
+    private func currentPool() throws(PostgresError) -> Pool {
+        guard let loop = Loop.current, let pool = pools.first(where: { $0.loop === loop }) else {
+            throw PostgresError(.misuse, "a database is used from the tasks of its loops")
+        }
+        guard !Self.leased.contains(ObjectIdentifier(self)) else {
+            throw PostgresError(.misuse, "the task holds a transaction of this database: use that, or end it first")
+        }
+        return pool
+    }
+
+    // MARK: Life
+
+    /// Lives as long as the database is used: returns after ``shutdown(grace:)``, and shuts down when cancelled.
+    package func run() async throws {
+        await ended.wait()
+        await shutdown()
+    }
+
+    /// Refuses new work, lets what runs finish for at most `grace`, then closes all connections. Waits until they are.
+    package func shutdown(grace: Duration = .seconds(5)) async {
+        ended.open()
+        await withDiscardingTaskGroup { group in
+            for pool in pools {
+                group.addTask(executorPreference: pool.loop) { await pool.shutdown(grace: grace) }
+            }
+        }
+        services.workers.shutdown()
+    }
+
+    private let ended = Gate()
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Primitives
+
+/// How a ``Database`` connects and what it allows itself.
+package struct DatabaseConfiguration: Sendable {
+    package var address: PostgresAddress
+    /// Shown in `pg_stat_activity`.
+    package var applicationName = "atoll"
+    /// Settings every connection starts with and returns to between units, such as `search_path`.
+    package var sessionSettings: [(name: String, value: String)] = []
+
+    /// Connections of one loop, at most; they are opened as they are needed and then kept.
+    package var connectionsPerLoop = 10
+    /// How many callers may wait for a connection of one loop; the next is refused with `poolQueueFull`.
+    package var maxWaiting = 1000
+    /// How long a caller waits for a connection before `poolTimeout`.
+    package var waitTimeout: Duration = .seconds(5)
+    /// How long making one connection may take, name look-up and TLS included.
+    package var connectTimeout: Duration = .seconds(10)
+    /// The pause after the first failed attempt to connect; it doubles up to ``maxReconnectDelay``, each time with up to
+    /// half of it taken off at random, so that many loops and servers do not knock in step.
+    package var minReconnectDelay: Duration = .milliseconds(100)
+    package var maxReconnectDelay: Duration = .seconds(10)
+    /// The longest a single query may run unless its unit says otherwise; zero for no limit.
+    package var statementTimeout: Duration = .seconds(30)
+    /// How long a leased transaction may sit without a query before PostgreSQL ends it.
+    package var idleTransactionTimeout: Duration = .seconds(60)
+    /// How long a cancelled query may take to end before its connection is closed instead.
+    package var cancelTimeout: Duration = .seconds(5)
+    /// Prepared statements one connection keeps; the one unused for longest makes room.
+    package var maxPreparedStatements = 256
+    /// Statements longer than this are parsed each time, which bounds the memory of the cache on both sides.
+    package var maxPreparedBytes = 16384
+    /// Notifications a subscriber may be behind; beyond it they are dropped and the gap is told.
+    package var maxBufferedNotifications = 1024
+
+    package init(address: PostgresAddress) {
+        self.address = address
+    }
+}
