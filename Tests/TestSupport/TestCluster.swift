@@ -28,7 +28,7 @@ package final class TestCluster: Sendable {
     private let templates = TestTemplates()
     private let lastDatabase = Atomic<Int>(0)
 
-    private static let starting = Task.detached { try TestCluster() }
+    private static let starting = Task.detached { try await onThread { try TestCluster() } }
     /// The started cluster, for the exit handler, which can capture nothing.
     private static let running = Mutex<TestCluster?>(nil)
 
@@ -72,7 +72,7 @@ package final class TestCluster: Sendable {
     package func database(_ name: String) -> TestDatabase {
         TestDatabase(
             name: name, socketFolder: socketFolder, port: port, user: user, password: password,
-            psql: installation.program("psql"))
+            installation: installation)
     }
 
     private static let prefix = "/tmp/atoll-test-"
@@ -89,7 +89,7 @@ package final class TestCluster: Sendable {
             try settings.allow("full_page_writes", "off", reason: "as above")
             var configuration = EmbeddedPostgresConfiguration(
                 installation: installation, folder: ClusterFolder(path: folder, owner: owner),
-                superuserPassword: password,
+                superuserPassword: SecretString(password),
                 port: port, settings: settings)
             configuration.superuser = user
             let postgres = try EmbeddedPostgres(configuration)

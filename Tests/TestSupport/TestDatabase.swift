@@ -1,15 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
+package import EmbeddedPostgres
 internal import Processes
 
 /// One database of a test cluster.
 package struct TestDatabase: Sendable {
-    package let name: String
+    package private(set) var name: String
     /// The folder of the Unix socket: a connection's `host`.
     package let socketFolder: String
     package let port: Int
     package var user: String
     package var password: String
-    let psql: String
+    private let psql: String
+
+    package init(
+        name: String, socketFolder: String, port: Int, user: String, password: String,
+        installation: PostgresInstallation
+    ) {
+        self.name = name
+        self.socketFolder = socketFolder
+        self.port = port
+        self.user = user
+        self.password = password
+        psql = installation.program("psql")
+    }
 
     /// For a connection over TCP.
     package var url: String { "postgresql://\(user):\(password)@127.0.0.1:\(port)/\(name)" }
@@ -28,21 +41,32 @@ package struct TestDatabase: Sendable {
     /// - Throws: ``TestDatabaseError`` with psql's message.
     @discardableResult
     package func exec(_ sql: String) async throws -> String {
-        let result = try ProgramInvocation(
-            psql, ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"],
-            environment: [
-                "PGHOST": socketFolder, "PGPORT": "\(port)", "PGUSER": user, "PGPASSWORD": password, "PGDATABASE": name,
-                "PGOPTIONS": "-c client_min_messages=warning", "PGCLIENTENCODING": "UTF8",
-            ]
-        ).capture(timeout: .seconds(120), input: sql)
+        let result = try await run(sql)
         guard result.isSuccess else { throw TestDatabaseError(message: result.output) }
         return result.output.last == "\n" ? String(result.output.dropLast()) : result.output
     }
 
+    /// Runs statements as ``exec(_:)`` does and returns everything psql printed, its error too.
+    package func attempt(_ sql: String) async -> String {
+        do { return try await run(sql).output } catch { return "\(error)" }
+    }
+
+    private func run(_ sql: String) async throws -> ProgramResult {
+        let invocation = ProgramInvocation(
+            psql, ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            environment: [
+                "PGHOST": socketFolder, "PGPORT": "\(port)", "PGUSER": user, "PGPASSWORD": password, "PGDATABASE": name,
+                "PGOPTIONS": "-c client_min_messages=warning", "PGCLIENTENCODING": "UTF8",
+            ])
+        return try await onThread {
+            try invocation.capture(timeout: .seconds(120), maxOutputBytes: 16 << 20, input: sql)
+        }
+    }
+
     /// Removes the database and whoever is connected to it.
     package func drop() async throws {
-        let elsewhere = TestDatabase(
-            name: "postgres", socketFolder: socketFolder, port: port, user: user, password: password, psql: psql)
+        var elsewhere = self
+        elsewhere.name = "postgres"
         try await elsewhere.exec("drop database if exists \(name) with (force)")
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CLinux
 internal import Glibc
+internal import Primitives
 internal import Processes
 
 /// Everything between "start" and the server's process: folders, leftovers of earlier runs, `initdb`, settings, the port.
@@ -141,7 +142,8 @@ struct ClusterPreparation {
         try FileSystem.remove(unfinished)
         try FileSystem.makeFolder(unfinished, mode: 0o700, owner: folder.owner)
         // A file and not an argument: arguments are everyone's to read.
-        try FileSystem.write(configuration.superuserPassword, to: passwordFile, mode: 0o600, owner: folder.owner)
+        try FileSystem.write(
+            configuration.superuserPassword.reveal(), to: passwordFile, mode: 0o600, owner: folder.owner)
         defer { unlink(passwordFile) }
         // The builtin C.UTF-8 provider (17 and later) sorts alike on every machine, so indexes survive a move; before that libc's.
         let locale = configuration.installation.major >= 17 ? ["--locale-provider=builtin"] : []

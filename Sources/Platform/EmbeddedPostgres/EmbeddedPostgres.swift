@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
-package import Processes
+package import Primitives
 
 /// What a private cluster is made of and how it is run.
 package struct EmbeddedPostgresConfiguration: Sendable {
@@ -11,7 +11,7 @@ package struct EmbeddedPostgresConfiguration: Sendable {
     /// The name of the superuser that `initdb` makes.
     package var superuser: String = "supabase_admin"
     /// That user's password. Used by `initdb` alone; an existing cluster keeps its own.
-    package var superuserPassword: String
+    package var superuserPassword: SecretString
     /// The TCP port, also part of the Unix socket's name.
     package var port: Int
     /// Numeric addresses to listen on; none for the Unix socket alone.
@@ -26,7 +26,7 @@ package struct EmbeddedPostgresConfiguration: Sendable {
     package var observer: @Sendable (EmbeddedPostgresEvent) -> Void = { _ in }
 
     package init(
-        installation: PostgresInstallation, folder: ClusterFolder, superuserPassword: String, port: Int,
+        installation: PostgresInstallation, folder: ClusterFolder, superuserPassword: SecretString, port: Int,
         settings: ClusterSettings
     ) {
         self.installation = installation
@@ -34,37 +34,6 @@ package struct EmbeddedPostgresConfiguration: Sendable {
         self.superuserPassword = superuserPassword
         self.port = port
         self.settings = settings
-    }
-}
-
-/// What happens to the private server.
-package enum EmbeddedPostgresEvent: Sendable, Hashable, CustomStringConvertible {
-    /// A new cluster is made.
-    case initialising(version: String, folder: String)
-    /// A server that an earlier Atoll left behind is stopped first.
-    case stoppingLeftover(process: Int32)
-    case starting(version: String, port: Int)
-    case ready(after: Duration)
-    /// The server ended by itself; it is started again.
-    case crashed(ExitStatus)
-    case stopping
-    case stopped
-    /// A line of its log.
-    case logged(ServerLogLine)
-
-    package var description: String {
-        switch self {
-        case .initialising(let version, let folder): "initialising PostgreSQL \(version) in \(folder)"
-        case .stoppingLeftover(let process):
-            "stopping the PostgreSQL that an earlier run left behind (process \(process))"
-        case .starting(let version, let port): "starting PostgreSQL \(version) on port \(port)"
-        case .ready(let after):
-            "PostgreSQL is ready after \(after.components.seconds * 1000 + after.components.attoseconds / 1_000_000_000_000_000) ms"
-        case .crashed(let status): "PostgreSQL ended with \(status); starting it again"
-        case .stopping: "stopping PostgreSQL"
-        case .stopped: "PostgreSQL has stopped"
-        case .logged(let line): line.text
-        }
     }
 }
 

@@ -110,7 +110,7 @@ package struct PostgresInstallation: Sendable, Hashable {
             return refuse(owner.map { "the user \($0.name) cannot run it (\(error))" } ?? "\(error)")
         }
         // "postgres (PostgreSQL) 18.6 (Debian 18.6-1)": the first word that begins with a digit.
-        guard let version = text.split(separator: " ").first(where: { $0.first?.isNumber == true }),
+        guard let version = text.split(whereSeparator: \.isWhitespace).first(where: { $0.first?.isNumber == true }),
             let found = numbers(in: version).first
         else { return refuse("`postgres --version` printed \(text)") }
         guard found >= minimumMajor else { return refuse("it is version \(version), older than \(minimumMajor)") }
@@ -120,7 +120,7 @@ package struct PostgresInstallation: Sendable, Hashable {
         }
         return .success(
             PostgresInstallation(
-                binFolder: bin, version: String(version.filter { !$0.isNewline }), major: found, shareFolder: share))
+                binFolder: bin, version: String(version), major: found, shareFolder: share))
     }
 
     /// The folder of shared files that has pgvector: beside the programs, Debian's split layout, or what `pg_config` says.
