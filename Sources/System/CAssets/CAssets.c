@@ -1,9 +1,140 @@
 // SPDX-License-Identifier: Apache-2.0
+// Written by scripts/embed; do not edit.
 #include "CAssets.h"
-static const unsigned char placeholder_sql[] = {
-#embed "sql/placeholder.sql"
+
+static const unsigned char asset_0[] = {
+#embed "sql/migrations/20261121000100_create_schemas.sql"
 };
+static const unsigned char asset_1[] = {
+#embed "sql/migrations/20261121000200_create_extensions.sql"
+};
+static const unsigned char asset_2[] = {
+#embed "sql/migrations/20261121000300_grant_default_privileges.sql"
+};
+static const unsigned char asset_3[] = {
+#embed "sql/migrations/20261121000400_create_auth_functions.sql"
+};
+static const unsigned char asset_4[] = {
+#embed "sql/migrations/20261121000500_create_auth_users.sql"
+};
+static const unsigned char asset_5[] = {
+#embed "sql/migrations/20261121000600_create_auth_identities.sql"
+};
+static const unsigned char asset_6[] = {
+#embed "sql/migrations/20261121000700_create_auth_sessions.sql"
+};
+static const unsigned char asset_7[] = {
+#embed "sql/migrations/20261121000800_create_auth_refresh_tokens.sql"
+};
+static const unsigned char asset_8[] = {
+#embed "sql/migrations/20261121000900_create_auth_mfa_factors.sql"
+};
+static const unsigned char asset_9[] = {
+#embed "sql/migrations/20261121001000_create_auth_one_time_tokens.sql"
+};
+static const unsigned char asset_10[] = {
+#embed "sql/migrations/20261121001100_create_auth_flow_state.sql"
+};
+static const unsigned char asset_11[] = {
+#embed "sql/migrations/20261121001200_create_auth_audit_log_entries.sql"
+};
+static const unsigned char asset_12[] = {
+#embed "sql/migrations/20261121001300_create_storage_functions.sql"
+};
+static const unsigned char asset_13[] = {
+#embed "sql/migrations/20261121001400_create_storage_buckets.sql"
+};
+static const unsigned char asset_14[] = {
+#embed "sql/migrations/20261121001500_create_storage_objects.sql"
+};
+static const unsigned char asset_15[] = {
+#embed "sql/migrations/20261121001600_protect_storage_rows.sql"
+};
+static const unsigned char asset_16[] = {
+#embed "sql/migrations/20261121001700_create_realtime_topic.sql"
+};
+static const unsigned char asset_17[] = {
+#embed "sql/migrations/20261121001800_create_realtime_publication.sql"
+};
+static const unsigned char asset_18[] = {
+#embed "sql/migrations/20261121002000_create_tenancy_plans.sql"
+};
+static const unsigned char asset_19[] = {
+#embed "sql/migrations/20261121002100_create_tenancy_touch.sql"
+};
+static const unsigned char asset_20[] = {
+#embed "sql/migrations/20261121002200_create_tenancy_tenants.sql"
+};
+static const unsigned char asset_21[] = {
+#embed "sql/migrations/20261121002300_create_tenancy_members.sql"
+};
+static const unsigned char asset_22[] = {
+#embed "sql/migrations/20261121002400_create_tenancy_current_tenant.sql"
+};
+static const unsigned char asset_23[] = {
+#embed "sql/migrations/20261121002500_create_tenancy_profiles.sql"
+};
+static const unsigned char asset_24[] = {
+#embed "sql/migrations/20261121002600_create_tenancy_settings.sql"
+};
+static const unsigned char asset_25[] = {
+#embed "sql/migrations/20261121002700_create_tenancy_audit_log.sql"
+};
+static const unsigned char asset_26[] = {
+#embed "sql/migrations/20261121002800_create_tenancy_secrets.sql"
+};
+static const unsigned char asset_27[] = {
+#embed "sql/migrations/20261121002900_create_tenancy_setup_runs.sql"
+};
+static const unsigned char asset_28[] = {
+#embed "sql/migrations/20261121003000_create_tenancy_usage.sql"
+};
+static const unsigned char asset_29[] = {
+#embed "sql/migrations/20261121003100_create_tenancy_services.sql"
+};
+static const unsigned char asset_30[] = {
+#embed "sql/migrations/20261121003200_provision_users.sql"
+};
+static const unsigned char asset_31[] = {
+#embed "sql/prepare.sql"
+};
+static const unsigned char asset_32[] = {
+#embed "web/robots.txt"
+};
+
 const struct atoll_asset atoll_assets[] = {
-    {"sql/placeholder.sql", placeholder_sql, sizeof placeholder_sql},
+    {"sql/migrations/20261121000100_create_schemas.sql", asset_0, sizeof asset_0},
+    {"sql/migrations/20261121000200_create_extensions.sql", asset_1, sizeof asset_1},
+    {"sql/migrations/20261121000300_grant_default_privileges.sql", asset_2, sizeof asset_2},
+    {"sql/migrations/20261121000400_create_auth_functions.sql", asset_3, sizeof asset_3},
+    {"sql/migrations/20261121000500_create_auth_users.sql", asset_4, sizeof asset_4},
+    {"sql/migrations/20261121000600_create_auth_identities.sql", asset_5, sizeof asset_5},
+    {"sql/migrations/20261121000700_create_auth_sessions.sql", asset_6, sizeof asset_6},
+    {"sql/migrations/20261121000800_create_auth_refresh_tokens.sql", asset_7, sizeof asset_7},
+    {"sql/migrations/20261121000900_create_auth_mfa_factors.sql", asset_8, sizeof asset_8},
+    {"sql/migrations/20261121001000_create_auth_one_time_tokens.sql", asset_9, sizeof asset_9},
+    {"sql/migrations/20261121001100_create_auth_flow_state.sql", asset_10, sizeof asset_10},
+    {"sql/migrations/20261121001200_create_auth_audit_log_entries.sql", asset_11, sizeof asset_11},
+    {"sql/migrations/20261121001300_create_storage_functions.sql", asset_12, sizeof asset_12},
+    {"sql/migrations/20261121001400_create_storage_buckets.sql", asset_13, sizeof asset_13},
+    {"sql/migrations/20261121001500_create_storage_objects.sql", asset_14, sizeof asset_14},
+    {"sql/migrations/20261121001600_protect_storage_rows.sql", asset_15, sizeof asset_15},
+    {"sql/migrations/20261121001700_create_realtime_topic.sql", asset_16, sizeof asset_16},
+    {"sql/migrations/20261121001800_create_realtime_publication.sql", asset_17, sizeof asset_17},
+    {"sql/migrations/20261121002000_create_tenancy_plans.sql", asset_18, sizeof asset_18},
+    {"sql/migrations/20261121002100_create_tenancy_touch.sql", asset_19, sizeof asset_19},
+    {"sql/migrations/20261121002200_create_tenancy_tenants.sql", asset_20, sizeof asset_20},
+    {"sql/migrations/20261121002300_create_tenancy_members.sql", asset_21, sizeof asset_21},
+    {"sql/migrations/20261121002400_create_tenancy_current_tenant.sql", asset_22, sizeof asset_22},
+    {"sql/migrations/20261121002500_create_tenancy_profiles.sql", asset_23, sizeof asset_23},
+    {"sql/migrations/20261121002600_create_tenancy_settings.sql", asset_24, sizeof asset_24},
+    {"sql/migrations/20261121002700_create_tenancy_audit_log.sql", asset_25, sizeof asset_25},
+    {"sql/migrations/20261121002800_create_tenancy_secrets.sql", asset_26, sizeof asset_26},
+    {"sql/migrations/20261121002900_create_tenancy_setup_runs.sql", asset_27, sizeof asset_27},
+    {"sql/migrations/20261121003000_create_tenancy_usage.sql", asset_28, sizeof asset_28},
+    {"sql/migrations/20261121003100_create_tenancy_services.sql", asset_29, sizeof asset_29},
+    {"sql/migrations/20261121003200_provision_users.sql", asset_30, sizeof asset_30},
+    {"sql/prepare.sql", asset_31, sizeof asset_31},
+    {"web/robots.txt", asset_32, sizeof asset_32},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -1,0 +1,129 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- What belongs to the server or to the database as a whole: the roles, as a Supabase project has them, and the database's
+-- own settings. A copy of a database lacks these, so this file is not a migration: it is run before the migrations on every
+-- start, makes what is missing and leaves the rest. Passwords are not set here. The caller holds a lock on pg_authid,
+-- because two projects may start on one server at once.
+
+do $roles$
+declare
+    wanted record;
+begin
+    for wanted in
+        select *
+        from (
+            values
+                -- The three roles a request can have.
+                ('anon', 'nologin noinherit'),
+                ('authenticated', 'nologin noinherit'),
+                ('service_role', 'nologin noinherit bypassrls'),
+                -- The server's login. It owns nothing, bypasses nothing and inherits nothing.
+                ('authenticator', 'login noinherit'),
+                -- The owner of what a project's own migrations make.
+                ('postgres', 'login inherit createrole createdb replication bypassrls'),
+                -- The owners of the service schemas.
+                ('supabase_auth_admin', 'login noinherit'),
+                ('supabase_storage_admin', 'nologin noinherit'),
+                ('supabase_realtime_admin', 'nologin noinherit'),
+                ('atoll_tenancy', 'nologin noinherit'),
+                ('atoll_vectors', 'nologin noinherit')
+        ) as role (name, attributes)
+    loop
+        if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
+            -- Names and attributes are the constants above.
+            execute pg_catalog.format('create role %I %s', wanted.name, wanted.attributes);
+        end if;
+    end loop;
+end
+$roles$;
+
+do $memberships$
+declare
+    wanted record;
+begin
+    for wanted in
+        select *
+        from (
+            values
+                ('anon', 'authenticator'),
+                ('authenticated', 'authenticator'),
+                ('service_role', 'authenticator'),
+                -- `set role authenticated` is how people try their policies by hand.
+                ('anon', 'postgres'),
+                ('authenticated', 'postgres'),
+                ('service_role', 'postgres'),
+                -- A project's migrations make and drop triggers on auth.users and policies on storage.objects, which only
+                -- the owner of a table may do.
+                ('supabase_auth_admin', 'postgres'),
+                ('supabase_storage_admin', 'postgres'),
+                ('supabase_realtime_admin', 'postgres'),
+                ('pg_monitor', 'postgres'),
+                ('pg_signal_backend', 'postgres')
+        ) as membership (role_name, member_name)
+        where not exists (
+            select
+            from pg_catalog.pg_auth_members as m
+            where m.roleid = membership.role_name::regrole
+              and m.member = membership.member_name::regrole
+        )
+    loop
+        execute pg_catalog.format('grant %I to %I', wanted.role_name, wanted.member_name);
+    end loop;
+end
+$memberships$;
+
+do $settings$
+declare
+    -- The owner of a database is the owner of its schema `public`, as dumps of Supabase projects expect. Only what belongs
+    -- to the login that runs this is given away: a database somebody else owns stays theirs.
+    is_ours boolean := exists (
+        select
+        from pg_catalog.pg_database
+        where datname = pg_catalog.current_database()
+            and datdba = current_user::regrole
+    );
+    wanted record;
+begin
+    for wanted in
+        select *
+        from (
+            values
+                (0::oid, 'search_path="$user", public, extensions'),
+                -- A trigger function of the project that is `security definer` and names no schema finds its tables through
+                -- the path of the session that fired it, and Auth's session is the one that inserts users.
+                ('supabase_auth_admin'::regrole::oid, 'search_path=auth, public, extensions')
+        ) as setting (role_id, assignment)
+        where not exists (
+            select
+            from pg_catalog.pg_db_role_setting as s
+            inner join pg_catalog.pg_database as d on d.oid = s.setdatabase
+            where d.datname = pg_catalog.current_database()
+                and s.setrole = setting.role_id
+                and setting.assignment = any (s.setconfig)
+        )
+    loop
+        execute pg_catalog.format(
+            'alter %s set %s',
+            case
+                when wanted.role_id = 0 then pg_catalog.format('database %I', pg_catalog.current_database())
+                else pg_catalog.format(
+                    'role %I in database %I',
+                    pg_catalog.pg_get_userbyid(wanted.role_id), pg_catalog.current_database())
+            end,
+            wanted.assignment);
+    end loop;
+
+    -- `postgres` makes schemas and trusted extensions of its own; event triggers stay with the superuser.
+    if not pg_catalog.has_database_privilege('postgres', pg_catalog.current_database(), 'create') then
+        execute pg_catalog.format(
+            'grant create, connect, temporary on database %I to postgres', pg_catalog.current_database());
+    end if;
+    if is_ours then
+        execute pg_catalog.format('alter database %I owner to postgres', pg_catalog.current_database());
+    end if;
+
+    -- A dump of rows made by the Supabase CLI starts with `set session_replication_role = replica`.
+    if not pg_catalog.has_parameter_privilege('postgres', 'session_replication_role', 'set') then
+        grant set on parameter session_replication_role to postgres;
+    end if;
+end
+$settings$;
