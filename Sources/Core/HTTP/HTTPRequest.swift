@@ -2,50 +2,64 @@
 package import EventLoop
 
 /// One request as a handler sees it.
+///
+/// Copies share what never changes, so that handing a request on costs little.
 package struct HTTPRequest: Sendable {
-    /// The method as sent.
-    package let method: HTTPMethod
-    /// All header fields.
-    package let headers: HTTPHeaders
+    /// What is fixed once the head was parsed.
+    private final class Facts: Sendable {
+        let method: HTTPMethod
+        let head: RequestHead
+        let headers: HTTPHeaders
+        let id: String
+        let loop: Loop
+        let isSecure: Bool
+
+        init(_ method: HTTPMethod, _ head: RequestHead, _ headers: HTTPHeaders, id: String, loop: Loop, isSecure: Bool)
+        {
+            self.method = method
+            self.head = head
+            self.headers = headers
+            self.id = id
+            self.loop = loop
+            self.isSecure = isSecure
+        }
+    }
+    private let facts: Facts
+
     /// The body, read at the handler's pace.
     package let body: RequestBody
     /// What the route's pattern captured.
-    package var parameters: PathParameters
+    package var parameters = PathParameters()
     /// The client's numeric address: the peer's, or what a trusted proxy says.
     package var remoteAddress: String
+
+    /// The method as sent.
+    package var method: HTTPMethod { facts.method }
+    /// All header fields.
+    package var headers: HTTPHeaders { facts.headers }
     /// Names the request in logs and in `X-Request-Id`.
-    package let id: String
+    package var id: String { facts.id }
     /// The loop the request is handled on.
-    package let loop: Loop
+    package var loop: Loop { facts.loop }
     /// Whether the request came over TLS.
-    package let isSecure: Bool
-
-    private let head: RequestHead
-
+    package var isSecure: Bool { facts.isSecure }
     /// The path as sent: percent-encoded, before the `?`.
-    package var path: String { head.string(head.path) }
-
+    package var path: String { facts.head.string(facts.head.path) }
     /// What follows the `?` as sent; nil without one.
-    package var query: String? { head.query.map(head.string) }
+    package var query: String? { facts.head.query.map(facts.head.string) }
 
     /// Lends the path's bytes.
     func withPathBytes<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {
-        try head.bytes.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[head.path.range])) }
+        try facts.head.bytes.withUnsafeBytes { try body(UnsafeRawBufferPointer(rebasing: $0[facts.head.path.range])) }
     }
 
     init(
         method: HTTPMethod, head: RequestHead, body: RequestBody, remoteAddress: String, id: String, loop: Loop,
         isSecure: Bool
     ) {
-        self.method = method
-        self.head = head
-        headers = HTTPHeaders(received: head)
+        facts = Facts(method, head, HTTPHeaders(received: head), id: id, loop: loop, isSecure: isSecure)
         self.body = body
-        parameters = PathParameters()
         self.remoteAddress = remoteAddress
-        self.id = id
-        self.loop = loop
-        self.isSecure = isSecure
     }
 
     /// Makes a request that came from no connection: for tests, and for calls within the process.
@@ -55,19 +69,14 @@ package struct HTTPRequest: Sendable {
     ) {
         let bytes = Array(target.utf8.prefix(Int(UInt16.max)))
         let mark = bytes.firstIndex(of: UInt8(ascii: "?"))
-        self.method = method
-        head = RequestHead(
+        let head = RequestHead(
             bytes: bytes,
             path: .init(start: 0, count: UInt16(mark ?? bytes.count)),
             query: mark.map { .init(start: UInt16($0 + 1), count: UInt16(bytes.count - $0 - 1)) },
             fields: [])
-        self.headers = headers
+        facts = Facts(method, head, headers, id: id, loop: loop, isSecure: false)
         self.body = RequestBody(bytes: body)
-        parameters = PathParameters()
         self.remoteAddress = remoteAddress
-        self.id = id
-        self.loop = loop
-        isSecure = false
     }
 }
 

@@ -2,6 +2,57 @@
 internal import Glibc
 internal import Primitives
 
+/// Writes the pieces of a response's head one behind the other, into room that is known to be enough.
+struct HeadWriter {
+    private let base: UnsafeMutableRawPointer
+    private(set) var count = 0
+
+    init(base: UnsafeMutableRawPointer) { self.base = base }
+
+    @inline(__always)
+    mutating func put(_ bytes: [UInt8]) {
+        bytes.withUnsafeBytes { source in
+            guard let start = source.baseAddress else { return }
+            memcpy(base + count, start, source.count)
+            count += source.count
+        }
+    }
+
+    @inline(__always)
+    mutating func put(_ text: StaticString) {
+        memcpy(base + count, text.utf8Start, text.utf8CodeUnitCount)
+        count += text.utf8CodeUnitCount
+    }
+
+    @inline(__always)
+    mutating func put(_ text: String) {
+        // Literals and what this process builds are contiguous; a bridged string would be walked.
+        let copied: Void? = text.utf8.withContiguousStorageIfAvailable { source in
+            guard let start = source.baseAddress else { return }
+            memcpy(base + count, start, source.count)
+            count += source.count
+        }
+        if copied == nil {
+            for byte in text.utf8 {
+                base.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+                count += 1
+            }
+        }
+    }
+
+    mutating func put(decimal value: Int) {
+        var divisor = 1
+        while value / divisor >= 10 { divisor *= 10 }
+        var rest = value
+        while divisor > 0 {
+            base.storeBytes(of: UInt8(48 + rest / divisor), toByteOffset: count, as: UInt8.self)
+            count += 1
+            rest %= divisor
+            divisor /= 10
+        }
+    }
+}
+
 /// What a connection still has to send: a block of small writes, and behind it pieces that are sent from where they lie.
 /// Its owner calls `release` before it goes. Loop-confined.
 struct OutputQueue {
@@ -56,6 +107,29 @@ struct OutputQueue {
         }
     }
 
+    /// Writes up to `byteCount` bytes in place: `write` gets that much room and says how much it used.
+    mutating func append(
+        upTo byteCount: Int, _ pool: BlockPool, _ write: (inout HeadWriter) -> Void
+    ) {
+        if !hasPieces, byteCount <= BlockPool.blockBytes - end {
+            let target = block ?? pool.take()
+            block = target
+            var writer = HeadWriter(base: target + end)
+            write(&writer)
+            end += writer.count
+            heldBytes += writer.count
+        } else {
+            let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { room, count in
+                guard let base = room.baseAddress else { return }
+                var writer = HeadWriter(base: UnsafeMutableRawPointer(base))
+                write(&writer)
+                count = writer.count
+            }
+            pieces.append(.bytes(bytes, offset: 0))
+            heldBytes += bytes.count
+        }
+    }
+
     mutating func append(_ slice: FileSlice) {
         guard !slice.range.isEmpty else { return }
         pieces.append(.file(slice.file, offset: slice.range.lowerBound, end: slice.range.upperBound))
@@ -64,19 +138,6 @@ struct OutputQueue {
     mutating func append(_ text: String, _ pool: BlockPool) {
         var text = text
         text.withUTF8 { append(UnsafeRawBufferPointer($0), pool) }
-    }
-
-    mutating func append(decimal value: Int, _ pool: BlockPool) {
-        withUnsafeTemporaryAllocation(byteCount: 20, alignment: 1) { digits in
-            var rest = value
-            var position = 20
-            repeat {
-                position -= 1
-                digits[position] = UInt8(48 + rest % 10)
-                rest /= 10
-            } while rest > 0
-            append(UnsafeRawBufferPointer(rebasing: digits[position..<20]), pool)
-        }
     }
 
     enum FlushResult {
