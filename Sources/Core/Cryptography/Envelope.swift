@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+
+/// What a ciphertext is bound to besides its key; opening it with another context fails.
+///
+/// Each part is written with its length in front, so that no two lists of parts read the same.
+package struct SealingContext: Sendable {
+    let bytes: [UInt8]
+
+    /// - Parameter parts: for a tenant's secret, the tenant's id and the service's name.
+    package init(_ parts: String...) {
+        var bytes: [UInt8] = []
+        for part in parts {
+            let count = UInt32(part.utf8.count)
+            bytes += [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: count >> $0) }
+            bytes += part.utf8
+        }
+        self.bytes = bytes
+    }
+}
+
+/// The encryption keys of a project by id: one seals, all open, so that keys change without downtime.
+///
+/// A sealed text is `v1.<key id>.<base64url of nonce, ciphertext and tag>`, AES-256-GCM with a random 96-bit nonce. The
+/// version and the key id are authenticated along with the context.
+package struct Keyring: Sendable {
+    private static let version = "v1"
+
+    /// The id of the key that seals.
+    package let currentID: String
+    private let keys: [String: [UInt8]]
+
+    /// - Parameters:
+    ///   - keys: 32 bytes each, by an id of 1 to 64 letters, digits, `-` or `_`.
+    ///   - currentID: one of the ids.
+    /// - Throws: `invalidKey` for a key or id of another form, or a current id without a key.
+    package init(keys: [String: [UInt8]], currentID: String) throws(CryptographyError) {
+        for (id, key) in keys {
+            guard key.count == AES256GCM.keyByteCount, Self.isValidID(id) else { throw .invalidKey }
+        }
+        guard keys[currentID] != nil else { throw .invalidKey }
+        self.keys = keys
+        self.currentID = currentID
+    }
+
+    /// Encrypts for storage.
+    package func seal(_ plaintext: [UInt8], context: SealingContext) throws(CryptographyError) -> String {
+        guard let key = keys[currentID] else { throw .unknownKey(id: currentID) }
+        let header = Self.version + "." + currentID
+        let nonce = randomBytes(AES256GCM.nonceByteCount)
+        let sealed = try AES256GCM.seal(
+            plaintext, key: key, nonce: nonce, associatedData: Self.associatedData(header, context))
+        return header + "." + Base64URL.encode(nonce + sealed)
+    }
+
+    /// Decrypts what was sealed for the same context.
+    ///
+    /// - Throws: `malformedEnvelope`, `unknownKey` or `authenticationFailed`.
+    package func open(_ envelope: String, context: SealingContext) throws(CryptographyError) -> [UInt8] {
+        let (header, id, payload) = try Self.split(envelope)
+        guard let key = keys[id] else { throw .unknownKey(id: id) }
+        return try AES256GCM.open(
+            Array(payload.dropFirst(AES256GCM.nonceByteCount)), key: key,
+            nonce: Array(payload.prefix(AES256GCM.nonceByteCount)), associatedData: Self.associatedData(header, context)
+        )
+    }
+
+    /// Whether the envelope was sealed with a key that no longer seals, and is due to be sealed anew.
+    package func isOutdated(_ envelope: String) throws(CryptographyError) -> Bool {
+        try Self.split(envelope).id != currentID
+    }
+
+    private static func split(
+        _ envelope: String
+    ) throws(CryptographyError) -> (header: String, id: String, payload: [UInt8]) {
+        let parts = envelope.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[0] == version, isValidID(String(parts[1])),
+            let payload = Base64URL.decode(parts[2]),
+            payload.count >= AES256GCM.nonceByteCount + AES256GCM.tagByteCount
+        else { throw .malformedEnvelope }
+        return (parts[0] + "." + parts[1], String(parts[1]), payload)
+    }
+
+    private static func associatedData(_ header: String, _ context: SealingContext) -> [UInt8] {
+        SealingContext(header).bytes + context.bytes
+    }
+
+    private static func isValidID(_ id: String) -> Bool {
+        (1...64).contains(id.utf8.count)
+            && id.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+                    true
+                default: false
+                }
+            }
+    }
+}
