@@ -192,7 +192,8 @@ private struct KeyParameters: ~Copyable {
         defer { EVP_PKEY_CTX_free(context) }
         var key: OpaquePointer?
         guard EVP_PKEY_fromdata_init(context) == 1,
-            EVP_PKEY_fromdata(context, &key, isPrivate ? copenssl_pkey_keypair : copenssl_pkey_public_key, parameters) == 1,
+            EVP_PKEY_fromdata(context, &key, isPrivate ? copenssl_pkey_keypair : copenssl_pkey_public_key, parameters)
+                == 1,
             let key
         else { throw .invalidKey }
         guard Self.isSound(key) else {
