@@ -50,7 +50,7 @@ extension Connection {
         switch steps.popFirst() {
         case .parse(let statement):
             PQclear(result)
-            if preambles.contains(where: { $0 === statement }) {
+            if isPreamble(statement) {
                 statement.state = .ready
             } else {
                 cache.parsed(statement)
@@ -65,7 +65,7 @@ extension Connection {
 
     private func takeError(_ result: OpaquePointer) {
         defer { PQclear(result) }
-        let error = PostgresError(result: result)
+        var error = PostgresError(result: result)
         guard error.server != nil else {
             // libpq's own error: the connection broke.
             lose(error)
@@ -78,11 +78,20 @@ extension Connection {
             return
         }
         switch steps.popFirst() {
-        case .parse(let statement): forgetParse(of: statement)
-        case .rows(let statement), .quiet(let statement): operation?.failedStatement = statement
+        case .parse(let statement):
+            if !isPreamble(statement) { error.queryIndex = operation?.results.count }
+            forgetParse(of: statement)
+        case .rows(let statement):
+            error.queryIndex = operation?.results.count
+            operation?.failedStatement = statement
+        case .quiet(let statement): operation?.failedStatement = statement
         case .sync, nil: break
         }
         if operation?.error == nil { operation?.error = error }
+    }
+
+    private func isPreamble(_ statement: PreparedStatement) -> Bool {
+        preambles.contains { $0 === statement }
     }
 
     private func forgetParse(of statement: PreparedStatement) {

@@ -17,6 +17,7 @@ final class LeasedConnection: @unchecked Sendable {
     }
 
     /// Sends queries in one round trip and waits for all results.
+    @discardableResult
     func run(_ queries: [PostgresQuery], place: QueryPlace?, role: String? = nil) async throws(PostgresError)
         -> [PostgresResult]
     {

@@ -33,6 +33,8 @@ package struct PostgresError: Error, Sendable {
     /// Whether the work may have been committed all the same: the connection was lost after everything was sent and before
     /// PostgreSQL confirmed. False means it was certainly not committed.
     package var isOutcomeUnknown: Bool
+    /// Which query of a unit failed, from 0; nil when it was none of them (role, settings, commit).
+    package var queryIndex: Int?
     /// The server's fields, when PostgreSQL itself reported the error.
     package var server: ServerFields?
 

@@ -20,15 +20,10 @@ package struct PostgresQuery: Sendable, Hashable {
         self.parameters = parameters
     }
 
-    /// Adds another query's text and binds at the end.
+    /// Adds another query's text and binds at the end; a literal is a query without binds.
     package mutating func append(_ other: PostgresQuery) {
         sql += parameters.isEmpty ? other.sql : Self.renumber(other.sql, by: parameters.count)
         parameters += other.parameters
-    }
-
-    /// Adds SQL text. A literal of the program: input is bound, never appended.
-    package mutating func append(_ text: StaticString) {
-        sql += text.description
     }
 
     /// Adds a bind of `value`.
@@ -87,6 +82,11 @@ extension PostgresQuery: ExpressibleByStringInterpolation {
         }
 
         package mutating func appendInterpolation(_ value: some PostgresEncodable) {
+            query.bind(value)
+        }
+
+        /// Binds SQL NULL for nil.
+        package mutating func appendInterpolation(_ value: (some PostgresEncodable)?) {
             query.bind(value)
         }
 
