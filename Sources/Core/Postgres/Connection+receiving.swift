@@ -74,7 +74,10 @@ extension Connection {
         let operation = running.first
         // An error while the implicit transaction commits (a deferred constraint) comes when only the Sync is left.
         if case .sync = steps.first {
-            if operation?.error == nil { operation?.error = error }
+            if operation?.error == nil {
+                operation?.error = error
+                operation?.failedAtSync = true
+            }
             return
         }
         switch steps.popFirst() {
@@ -164,20 +167,16 @@ extension Connection {
 
     /// Ends everything that runs with `error`; returns what certainly had no effect.
     func endRunning(_ error: PostgresError) -> [Operation] {
-        let pending = steps.removeAll()
+        _ = steps.removeAll()
         var unstarted: [Operation] = []
-        for (index, operation) in running.removeAll().enumerated() {
+        for operation in running.removeAll() {
             var failure = error
             if let reported = operation.error {
                 // PostgreSQL said why before it hung up.
                 failure = reported
                 if reported.isFatal { failure.code = .connectionLost }
             }
-            // FATAL in place of a statement's result means the transaction never came to commit.
-            let isCommitting: Bool
-            if index == 0, case .sync = pending.first { isCommitting = true } else { isCommitting = false }
-            let isRolledBack = operation.error != nil && !(isCommitting && operation.error?.isFatal == true)
-            failure.isOutcomeUnknown = !isRolledBack && operation.mayCommit
+            failure.isOutcomeUnknown = operation.mayHaveCommitted
             if case .unit = operation.kind, failure.isShutdownOfServer, !failure.isOutcomeUnknown,
                 !operation.wasRetried, !operation.isCancelled
             {
@@ -202,11 +201,12 @@ extension Connection {
 }
 
 extension Operation {
-    /// Whether its end may commit something.
-    fileprivate var mayCommit: Bool {
+    /// Whether it may have taken effect although its end was not seen.
+    fileprivate var mayHaveCommitted: Bool {
         switch kind {
-        case .unit: !unit.readOnly
-        case .commit: true
+        // The implicit transaction commits at the Sync: an error in place of a query's result is a roll-back.
+        case .unit: !unit.readOnly && (error == nil || failedAtSync)
+        case .commit: error?.isFatal ?? true
         case .begin, .leased, .rollback, .lease: false
         }
     }

@@ -8,6 +8,7 @@ package import Primitives
 package final class Database: Sendable {
     package let configuration: DatabaseConfiguration
     private let pools: [Pool]
+    private let listener: Listener
     private let services: DatabaseServices
 
     /// The databases whose connection the current task holds: asking them for a second one could wait for itself.
@@ -23,13 +24,14 @@ package final class Database: Sendable {
         _ configuration: DatabaseConfiguration, loops: [Loop], log: Log, metrics: Metrics = Metrics(),
         name: String = "main"
     ) throws {
-        precondition(!loops.isEmpty, "a database needs a loop")
+        guard let firstLoop = loops.first else { preconditionFailure("a database needs a loop") }
         self.configuration = configuration
         let services = DatabaseServices(
             log: log.with(.field("database", name)), counters: DatabaseCounters(metrics, database: name),
             workers: try WorkerPool(threads: 2, maxQueued: 256))
         self.services = services
         pools = loops.map { Pool(configuration, loop: $0, services: services) }
+        listener = Listener(configuration, loop: firstLoop, services: services)
     }
 
     // MARK: Work
@@ -134,6 +136,14 @@ package final class Database: Sendable {
         return try await Self.$leased.withValue(Self.leased + [ObjectIdentifier(self)]) { try await body(lease) }
     }
 
+    /// What is notified on a channel: an endless sequence that survives reconnects and says when something may have been
+    /// missed. Usable on any task.
+    ///
+    /// - Parameter channel: as `NOTIFY` and `pg_notify` name it, at most 63 bytes.
+    package func notifications(on channel: String) -> PostgresNotifications {
+        PostgresNotifications { [listener] in listener.subscribe(to: channel) }
+    }
+
     private func currentPool() throws(PostgresError) -> Pool {
         guard let loop = Loop.current, let pool = pools.first(where: { $0.loop === loop }) else {
             throw PostgresError(.misuse, "a database is used from the tasks of its loops")
@@ -156,6 +166,7 @@ package final class Database: Sendable {
     package func shutdown(grace: Duration = .seconds(5)) async {
         ended.open()
         await withDiscardingTaskGroup { group in
+            group.addTask(executorPreference: listener.loop) { self.listener.shutdown() }
             for pool in pools {
                 group.addTask(executorPreference: pool.loop) { await pool.shutdown(grace: grace) }
             }

@@ -31,6 +31,8 @@ final class Operation: @unchecked Sendable {
     var connection: Connection?
     var results: [PostgresResult] = []
     var error: PostgresError?
+    /// Whether the error came after all commands had succeeded, while PostgreSQL committed.
+    var failedAtSync = false
     /// The statement the error came from, when it was one the cache holds.
     var failedStatement: PreparedStatement?
     var isCancelled = false
@@ -66,7 +68,7 @@ final class Operation: @unchecked Sendable {
     }
 
     func fail(_ error: PostgresError) {
-        if self.error == nil { self.error = error }
+        self.error = error
         finish()
     }
 
@@ -75,6 +77,7 @@ final class Operation: @unchecked Sendable {
         wasRetried = true
         results = []
         error = nil
+        failedAtSync = false
         failedStatement = nil
         connection = nil
     }

@@ -59,8 +59,11 @@ extension LeasedConnection {
         guard query.parameters.isEmpty else {
             throw PostgresError(.invalidQuery, "COPY takes no binds")
         }
-        guard !query.sql.utf8.contains(0), SQLCommand.words(of: query.sql, 1) == ["copy"] else {
-            throw PostgresError(.invalidQuery, "the query is no COPY")
+        // It is sent by the simple protocol, which would run further statements too.
+        guard !query.sql.utf8.contains(0), SQLCommand.words(of: query.sql, 1) == ["copy"],
+            SQLScript(query.sql).statements.count == 1
+        else {
+            throw PostgresError(.invalidQuery, "the query is no single COPY")
         }
         try beginCopy()
         defer { endCopy() }
