@@ -170,7 +170,7 @@ import TestSupport
             let path = cluster.folder.path
             await #expect(processExitsWith: .signal(SIGKILL)) { [path = path as String] in
                 let cluster = try OwnCluster(path: path)
-                try cluster.server(port: Int(clinux_free_port())).startBlocking()
+                try cluster.server().startBlocking()
                 kill(getpid(), SIGKILL)
             }
             let data = try #require(FileSystem.realPath(cluster.folder.data))

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import CLinux
 import EmbeddedPostgres
 import Glibc
 import Primitives
@@ -26,7 +25,7 @@ final class OwnCluster: Sendable {
             machine: .init(memoryBytes: 1 << 30), installation: installation, overrides: overrides)
         var configuration = EmbeddedPostgresConfiguration(
             installation: installation, folder: folder, superuserPassword: SecretString(password),
-            port: port == 0 ? Int(clinux_free_port()) : port, settings: settings)
+            port: port == 0 ? freePorts(1)[0] : port, settings: settings)
         configuration.observer = { [self] event in observer.withLock { $0 }(event) }
         return try EmbeddedPostgres(configuration)
     }

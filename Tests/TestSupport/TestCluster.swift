@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CLinux
 package import EmbeddedPostgres
 internal import Glibc
 internal import Primitives
@@ -82,7 +81,7 @@ package final class TestCluster: Sendable {
     ) throws -> (EmbeddedPostgres, Int) {
         // Another program can take the free port between asking and using it.
         for attempt in 1... {
-            let port = Int(clinux_free_port())
+            let port = try freePorts(1)[0]
             var settings = try ClusterSettings(
                 machine: .init(memoryBytes: 1 << 30), installation: installation, overrides: ["max_connections": "200"])
             try settings.allow("fsync", "off", reason: "the cluster lives as long as the tests")

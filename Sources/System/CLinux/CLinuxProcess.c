@@ -188,14 +188,3 @@ int clinux_probe_port(const char *host, unsigned short port) {
     close(descriptor);
     return 0;
 }
-
-int clinux_free_port(void) {
-    int descriptor = bound_socket("127.0.0.1", 0);
-    if (descriptor < 0) return descriptor;
-    struct sockaddr_in address;
-    socklen_t length = sizeof address;
-    int result = getsockname(descriptor, (struct sockaddr *)&address, &length);
-    int port = result < 0 ? -errno : ntohs(address.sin_port);
-    close(descriptor);
-    return port;
-}

@@ -56,5 +56,3 @@ int clinux_set_nonblocking(int descriptor);
 int clinux_lock_file(const char *path);
 /// Whether a new listener could bind `port` on the numeric IPv4 or IPv6 address `host`: 0, or -errno. Binds nothing for good.
 int clinux_probe_port(const char *host, unsigned short port);
-/// A port of 127.0.0.1 that nobody listens on now, or -errno.
-int clinux_free_port(void);
