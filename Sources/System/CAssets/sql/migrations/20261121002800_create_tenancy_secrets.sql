@@ -9,7 +9,7 @@ create table tenancy.secrets (
     tenant_id uuid not null,
     user_id uuid,
     service_name text not null,
-    envelope bytea not null,
+    envelope text not null,
     is_active boolean not null default true,
     last_used_at timestamptz,
     created_at timestamptz not null default now(),
@@ -19,7 +19,7 @@ create table tenancy.secrets (
     constraint secrets_tenant_id_fkey foreign key (tenant_id) references tenancy.tenants (id) on delete cascade,
     constraint secrets_user_id_fkey foreign key (user_id) references auth.users (id) on delete set null,
     constraint secrets_service_name_check check (service_name ~ '^[a-z0-9][a-z0-9_.-]{0,63}$'),
-    constraint secrets_envelope_check check (octet_length(envelope) between 29 and 16384)
+    constraint secrets_envelope_check check (char_length(envelope) between 32 and 16384)
 );
 
 create index secrets_user_id_idx on tenancy.secrets (user_id);
@@ -118,7 +118,7 @@ create trigger secrets_audit
 -- The envelope of an active secret of the request's tenant, for the server to open on the tenant's behalf. The tenant comes
 -- from the claims, never from the caller; the use is recorded.
 create function tenancy.use_secret(wanted_service text)
-    returns table (tenant_id uuid, service_name text, envelope bytea)
+    returns table (tenant_id uuid, service_name text, envelope text)
     language plpgsql
     security definer
     set search_path = ''
