@@ -23,7 +23,7 @@ final class OwnCluster: Sendable {
     func server(port: Int = 0, overrides: [String: String] = [:]) throws -> EmbeddedPostgres {
         let settings = try ClusterSettings(
             machine: .init(memoryBytes: 1 << 30), installation: installation, overrides: overrides)
-        var configuration = EmbeddedPostgresConfiguration(
+        var configuration = try EmbeddedPostgresConfiguration(
             installation: installation, folder: folder, superuserPassword: SecretString(password),
             port: port == 0 ? freePorts(1)[0] : port, settings: settings)
         configuration.observer = { [self] event in observer.withLock { $0 }(event) }
