@@ -81,6 +81,8 @@ struct RequestParser {
         do throws(Refusal) {
             while let lineFeed = findLineFeed(in: bytes) {
                 let start = lineStart
+                // Length first, so that the outcome does not depend on how much of the line was here before.
+                try checkLength(upTo: lineFeed)
                 guard lineFeed > start, bytes[lineFeed - 1] == 0x0D else {
                     throw .bad("line feed without carriage return")
                 }
@@ -90,7 +92,7 @@ struct RequestParser {
                 if try take(line, of: bytes) { return .complete(byteCount: lineStart) }
             }
             scanned = bytes.count
-            try checkUnfinished(bytes.count)
+            try checkLength(upTo: bytes.count)
             return .needMore
         } catch {
             return .refused(error)
@@ -112,17 +114,11 @@ struct RequestParser {
             phase = .requestLine
             return false
         case .start, .requestLine:
-            guard line.count <= limits.maxRequestLineBytes else {
-                throw Refusal(status: 414, reason: "request line too long")
-            }
             try parseRequestLine(bytes, line)
             headerStart = lineStart
             phase = .fields
             return false
         case .fields:
-            guard line.upperBound - headerStart <= limits.maxHeaderBytes else {
-                throw Refusal(status: 431, reason: "header too large")
-            }
             if line.isEmpty {
                 try finish()
                 return true
@@ -132,17 +128,15 @@ struct RequestParser {
         }
     }
 
-    /// Refuses a line that is too long already, before its end is seen.
-    private func checkUnfinished(_ count: Int) throws(Refusal) {
+    /// Refuses a line that is too long, whether or not its end was seen. The carriage return does not count.
+    private func checkLength(upTo end: Int) throws(Refusal) {
         switch phase {
         case .start, .requestLine:
-            if count - lineStart > limits.maxRequestLineBytes + 1 {
+            if end - lineStart > limits.maxRequestLineBytes + 1 {
                 throw Refusal(status: 414, reason: "request line too long")
             }
         case .fields:
-            if count - headerStart > limits.maxHeaderBytes + 1 {
-                throw Refusal(status: 431, reason: "header too large")
-            }
+            if end - headerStart > limits.maxHeaderBytes + 1 { throw Refusal(status: 431, reason: "header too large") }
         }
     }
 
