@@ -57,7 +57,10 @@ let package = Package(
         // Platform: what every service shares.
         library(
             "Platform", "Platform",
-            ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "CTOML", "CAssets", "CLinux"]),
+            [
+                "Primitives", "EventLoop", "Processes", "Cryptography", "HTTP", "Postgres", "CTOML", "CAssets",
+                "CLinux",
+            ]),
         library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "Processes", "CLinux"]),
 
         // Services: never import each other.
@@ -77,7 +80,7 @@ let package = Package(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Server", "CLinux",
+                "Processes", "Server", "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 
@@ -94,14 +97,15 @@ let package = Package(
         tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux"]),
         tests("PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Primitives", "TestSupport"]),
         tests(
-            "PlatformTests", ["Platform", "Postgres", "EventLoop", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
+            "PlatformTests",
+            ["Platform", "Postgres", "EventLoop", "Processes", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
         tests(
             "EmbeddedPostgresTests",
             ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "TestSupport", "CLinux"]),
         tests("AuthTests", ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
         tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
         tests("TenancyTests", ["Tenancy", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
-        tests("BehaviourTests", ["TestSupport", "Primitives"]),
+        tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),
         tests("TidyTests", []),
         .target(
             name: "TestSupport",

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Primitives
+
+extension ProjectConfiguration {
+    /// `[atoll]`
+    package struct Atoll: ConfigurationSection {
+        package var host = "127.0.0.1"
+        package var loops = 0
+        package var workerThreads = 0
+        package var maxQueuedWork = 1024
+        package var logLevel = Log.Level.info
+        package var logFormat = LogFormat.automatic
+        package var trustedProxies: [String] = []
+        package var encryptionKey: SecretString?
+        package var previousEncryptionKeys: [SecretString] = []
+        package var startTimeout: Duration = .seconds(180)
+        package var stopTimeout: Duration = .seconds(30)
+        package var http = HTTP()
+        package var cors = CORS()
+        package var database = DatabasePools()
+        package var postgres = EmbeddedCluster()
+        package var auth = AuthLimits()
+        package var tenancy = Tenancy()
+
+        package init() {}
+
+        static var fields: [ConfigurationField<Atoll>] {
+            Field.key(
+                "host", \.host, .text,
+                "The numeric address to listen on. `0.0.0.0` or `::` opens the API to the network.")
+            Field.key(
+                "loops", \.loops, .integer(0...256),
+                "Event loops, a thread each. 0 means one less than the processors, at least one; all of them with an external database."
+            )
+            Field.key(
+                "worker_threads", \.workerThreads, .integer(0...256),
+                "Threads for password hashing and other work that would hold a loop up. 0 means as many as processors.")
+            Field.key(
+                "max_queued_work", \.maxQueuedWork, .integer(1...1_000_000),
+                "Pieces of work that may wait for those threads; beyond it requests get 503.")
+            Field.key("log_level", \.logLevel, .choice, "The least severity that is logged.")
+            Field.key("log_format", \.logFormat, .choice, "`auto` is text on a terminal and JSON elsewhere.")
+            Field.key(
+                "trusted_proxies", \.trustedProxies,
+                .texts("an array of addresses or networks such as \"10.0.0.0/8\"") { text in
+                    !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isHexDigit || ".:/".contains($0)) }
+                }, "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.")
+            Field.optional(
+                "encryption_key", \.encryptionKey,
+                .secret("32 characters, or 32 bytes in base64 or hexadecimal") { EncryptionKey.bytes($0) != nil },
+                "The key tenants' secrets are sealed with from now on: 32 characters, or 32 bytes in base64 or hexadecimal. Unset makes one on the first start.",
+                variables: ["ENCRYPTION_KEY"])
+            Field.key(
+                "previous_encryption_keys", \.previousEncryptionKeys, .secrets,
+                "Earlier values of `encryption_key`, which old secrets are still opened with.")
+            Field.key(
+                "start_timeout", \.startTimeout, .duration(.seconds(1)...(.seconds(3600))),
+                "How long `atoll start` waits for the server to answer.")
+            Field.key(
+                "stop_timeout", \.stopTimeout, .duration(.seconds(1)...(.seconds(3600))),
+                "How long `atoll stop` waits for the server to end.")
+            Field.section("http", \.http, "Bounds of a connection.")
+            Field.section("cors", \.cors, "Which web pages of other origins may call the API.")
+            Field.section("database", \.database, "Connections to PostgreSQL.")
+            Field.section("postgres", \.postgres, "The embedded PostgreSQL.")
+            Field.section("auth", \.auth, "Auth beyond `[auth]`.")
+            Field.section("tenancy", \.tenancy, "Tenants.")
+        }
+
+        package enum LogFormat: String, Sendable, CaseIterable {
+            case automatic = "auto"
+            case text, json
+        }
+
+        /// `[atoll.http]`
+        package struct HTTP: ConfigurationSection {
+            package var backlog = 1024
+            package var maxConnections = 10_000
+            package var maxRequestLineBytes = 8 << 10
+            package var maxHeaderBytes = 32 << 10
+            package var maxFieldCount = 100
+            package var maxBodyBytes = 1 << 20
+            package var maxUnsentBytes = 256 << 10
+            package var headerTimeout: Duration = .seconds(10)
+            package var bodyTimeout: Duration = .seconds(30)
+            package var idleTimeout: Duration = .seconds(75)
+            package var writeTimeout: Duration = .seconds(30)
+            package var halfCloseGrace: Duration = .seconds(1)
+            package var lingerTimeout: Duration = .seconds(2)
+            package var drainTimeout: Duration = .seconds(10)
+
+            package init() {}
+
+            private static let timeout = ConfigurationType.duration(.milliseconds(1)...(.seconds(86_400)))
+
+            static var fields: [ConfigurationField<HTTP>] {
+                Field.key(
+                    "backlog", \.backlog, .integer(1...65535), "Connections the kernel holds before they are accepted.")
+                Field.key(
+                    "max_connections", \.maxConnections, .integer(1...1_000_000),
+                    "Connections open at a time; one more gets 503.")
+                Field.key(
+                    "max_request_line_size", \.maxRequestLineBytes, .size(256...(1 << 20)),
+                    "The longest request line; more is 414.")
+                Field.key(
+                    "max_header_size", \.maxHeaderBytes, .size(1024...(1 << 20)),
+                    "All header fields together; more is 431.")
+                Field.key("max_header_fields", \.maxFieldCount, .integer(1...10_000), "Header fields; more is 431.")
+                Field.key(
+                    "max_body_size", \.maxBodyBytes, .size(1024...(1 << 40)),
+                    "The largest body where a route says nothing else; more is 413.")
+                Field.key(
+                    "max_unsent_size", \.maxUnsentBytes, .size(1024...(1 << 30)),
+                    "Bytes of a streamed response that may wait in memory for a slow client.")
+                Field.key(
+                    "header_timeout", \.headerTimeout, timeout,
+                    "From the first byte of a request's head to its last; then 408.")
+                Field.key("body_timeout", \.bodyTimeout, timeout, "Between two pieces of a body; then 408.")
+                Field.key(
+                    "idle_timeout", \.idleTimeout, timeout, "Between two requests; then the connection is closed.")
+                Field.key(
+                    "write_timeout", \.writeTimeout, timeout,
+                    "Without the client taking a byte; then the connection is aborted.")
+                Field.key(
+                    "half_close_grace", \.halfCloseGrace, timeout,
+                    "How long a request goes on after its client closed its sending side.")
+                Field.key(
+                    "linger_timeout", \.lingerTimeout, timeout,
+                    "How long input is discarded after the last response of a connection.")
+                Field.key(
+                    "drain_timeout", \.drainTimeout, timeout,
+                    "How long requests in flight may take once the server stops.")
+            }
+        }
+
+        /// `[atoll.cors]`
+        package struct CORS: ConfigurationSection {
+            package var allowedOrigins = ["*"]
+            package var maxAge: Duration = .seconds(86_400)
+
+            package init() {}
+
+            static var fields: [ConfigurationField<CORS>] {
+                Field.key(
+                    "allowed_origins", \.allowedOrigins, .texts,
+                    "Origins such as `https://app.example`; `*` allows all.")
+                Field.key("max_age", \.maxAge, .duration(), "How long a browser may keep the answer.")
+            }
+        }
+
+        /// `[atoll.database]`
+        package struct DatabasePools: ConfigurationSection {
+            package var url: SecretString?
+            package var poolSize = 10
+            package var maxWaiting = 1000
+            package var waitTimeout: Duration = .seconds(5)
+            package var connectTimeout: Duration = .seconds(10)
+            package var minReconnectDelay: Duration = .milliseconds(100)
+            package var maxReconnectDelay: Duration = .seconds(10)
+            package var statementTimeout: Duration = .seconds(30)
+            package var idleTransactionTimeout: Duration = .seconds(60)
+            package var cancelTimeout: Duration = .seconds(5)
+            package var maxPreparedStatements = 256
+            package var maxPreparedBytes = 16 << 10
+            package var maxBufferedNotifications = 1024
+
+            package init() {}
+
+            private static let timeout = ConfigurationType.duration(.milliseconds(1)...(.seconds(86_400)))
+
+            static var fields: [ConfigurationField<DatabasePools>] {
+                Field.optional(
+                    "url", \.url,
+                    .secret("an address such as \"postgresql://user:password@host:5432/database\"") { text in
+                        (text.hasPrefix("postgres://") || text.hasPrefix("postgresql://"))
+                            && !text.contains { $0.isNewline || $0 == "\0" }
+                    },
+                    "An external PostgreSQL 15 or newer in place of the embedded one, with a login that may make roles. `DATABASE_URL` counts in the process's environment only: in an `.env` file it usually names this very database for other programs.",
+                    variables: ["DATABASE_URL"])
+                Field.key(
+                    "pool_size", \.poolSize, .integer(1...1000),
+                    "Connections of one loop and login, at most; opened as they are needed.")
+                Field.key(
+                    "max_waiting", \.maxWaiting, .integer(0...1_000_000),
+                    "Requests of one loop that may wait for a connection; one more gets 503.")
+                Field.key(
+                    "wait_timeout", \.waitTimeout, timeout, "How long a request waits for a connection; then 503.")
+                Field.key("connect_timeout", \.connectTimeout, timeout, "How long making a connection may take.")
+                Field.key(
+                    "min_reconnect_delay", \.minReconnectDelay, timeout,
+                    "The pause after a failed attempt to connect; it doubles each time.")
+                Field.key("max_reconnect_delay", \.maxReconnectDelay, timeout, "The longest such pause.")
+                Field.key(
+                    "statement_timeout", \.statementTimeout, .duration(),
+                    "The longest a query may run; `0s` for no bound.")
+                Field.key(
+                    "idle_transaction_timeout", \.idleTransactionTimeout, timeout,
+                    "How long a transaction may sit without a query.")
+                Field.key(
+                    "cancel_timeout", \.cancelTimeout, timeout,
+                    "How long a cancelled query may take to end before its connection is closed.")
+                Field.key(
+                    "max_prepared_statements", \.maxPreparedStatements, .integer(0...100_000),
+                    "Prepared statements that a connection keeps.")
+                Field.key(
+                    "max_prepared_size", \.maxPreparedBytes, .size(0...(1 << 20)),
+                    "Longer statements are planned each time.")
+                Field.key(
+                    "max_buffered_notifications", \.maxBufferedNotifications, .integer(1...1_000_000),
+                    "Notifications a listener may be behind; beyond it they are dropped and the gap is told.")
+            }
+        }
+
+        /// `[atoll.postgres]`
+        package struct EmbeddedCluster: ConfigurationSection {
+            package var programs: String?
+            package var user: String?
+            package var listenAddresses = ["127.0.0.1"]
+            package var password: SecretString?
+            package var stopTimeout: Duration = .seconds(20)
+
+            package init() {}
+
+            static var fields: [ConfigurationField<EmbeddedCluster>] {
+                Field.optional(
+                    "programs", \.programs, .text,
+                    "Folder of PostgreSQL's programs (`initdb`, `postgres`). Unset takes what `make setup` unpacked, then the system's.",
+                    variables: ["ATOLL_POSTGRES"])
+                Field.optional(
+                    "user", \.user, .text,
+                    "Who runs PostgreSQL when Atoll is started by root, which PostgreSQL refuses. Unset takes the first of `atoll`, `postgres` and `nobody`."
+                )
+                Field.key(
+                    "listen_addresses", \.listenAddresses, .texts,
+                    "Numeric addresses PostgreSQL listens on at `[db] port`; empty for the Unix socket alone.")
+                Field.optional(
+                    "password", \.password, .secret,
+                    "The password of the login `postgres`. Unset makes one on the first start.")
+                Field.key(
+                    "stop_timeout", \.stopTimeout, .duration(.seconds(1)...(.seconds(3600))),
+                    "How long a clean stop may take before it becomes a hard one.")
+            }
+        }
+
+        /// `[atoll.auth]`
+        package struct AuthLimits: ConfigurationSection {
+            package var bcryptCost = 10
+
+            package init() {}
+
+            static var fields: [ConfigurationField<AuthLimits>] {
+                Field.key(
+                    "bcrypt_cost", \.bcryptCost, .integer(4...16),
+                    "The cost of a password's hash: one more doubles the time.")
+            }
+        }
+
+        /// `[atoll.tenancy]`
+        package struct Tenancy: ConfigurationSection {
+            package var maxSecretBytes = 16 << 10
+
+            package init() {}
+
+            static var fields: [ConfigurationField<Tenancy>] {
+                Field.key(
+                    "max_secret_size", \.maxSecretBytes, .size(1...(1 << 20)),
+                    "The longest third-party key a tenant may store.")
+            }
+        }
+    }
+}
