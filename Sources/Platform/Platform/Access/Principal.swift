@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Cryptography
+package import HTTP
+package import Postgres
+package import Primitives
+
+/// Who a request speaks for, proved by a signature or by a key compared in constant time.
+///
+/// There is no way to make one from what a client merely says: see ``AccessControl``.
+package struct Principal: Sendable {
+    /// The role its statements run as.
+    package let role: Role
+    /// `sub`, when it is a user of this project.
+    package let userID: UUID?
+    /// `app_metadata.tenant_id`: the tenant the user works in. Users cannot write their `app_metadata`.
+    package let tenantID: UUID?
+    /// `session_id` of the session the token was issued in.
+    package let sessionID: UUID?
+    /// Whether the user signed in without naming themselves.
+    package let isAnonymous: Bool
+    /// The claims as JSON text: the value of `request.jwt.claims`.
+    package let claims: String
+
+    /// - Parameter verified: claims whose signature was checked, or the server's own for a key that is no token.
+    package init(role: Role, verified: JWTClaims) {
+        self.role = role
+        userID = verified.subject.flatMap { UUID($0) }
+        tenantID = verified["app_metadata"]?["tenant_id"]?.stringValue.flatMap { UUID($0) }
+        sessionID = verified["session_id"]?.stringValue.flatMap { UUID($0) }
+        isAnonymous = verified["is_anonymous"] == true
+        claims = verified.text
+    }
+
+    /// The principal of a key that carries no claims.
+    package init(role: Role) {
+        self.init(role: role, verified: JWTClaims(["role": .string(role.rawValue)]))
+    }
+}
+
+extension Principal {
+    /// A unit of work that runs as this principal: its role, its claims, then the queries, in one transaction.
+    ///
+    /// - Parameters:
+    ///   - readOnly: PostgreSQL refuses writes, also those of functions.
+    ///   - request: when given, what functions and policies may ask about it too: `request.method`, `request.path`,
+    ///     `request.headers` and `request.cookies`, the latter two as JSON objects.
+    package func unit(
+        _ queries: [PostgresQuery], readOnly: Bool = false, request: HTTPRequest? = nil
+    ) -> WorkUnit {
+        var settings = [(name: "request.jwt.claims", value: claims)]
+        if let request { settings += Self.settings(of: request) }
+        return WorkUnit(role: role.rawValue, settings: settings, readOnly: readOnly, queries: queries)
+    }
+
+    private static func settings(of request: HTTPRequest) -> [(name: String, value: String)] {
+        [
+            (name: "request.method", value: request.method.rawValue),
+            (name: "request.path", value: request.path),
+            (name: "request.headers", value: headers(of: request).text),
+            (name: "request.cookies", value: cookies(of: request).text),
+        ]
+    }
+
+    /// Field names in lower case; of a repeated field the values are joined.
+    private static func headers(of request: HTTPRequest) -> JSON {
+        var members = JSONObject()
+        for (name, value) in request.headers.fields {
+            let name = name.lowercased()
+            if let earlier = members[name]?.stringValue {
+                members[name] = .string(earlier + ", " + value)
+            } else {
+                members[name] = .string(value)
+            }
+        }
+        return .object(members)
+    }
+
+    private static func cookies(of request: HTTPRequest) -> JSON {
+        var members = JSONObject()
+        for pair in (request.headers["cookie"] ?? "").split(separator: ";") {
+            let parts = pair.drop { $0 == " " }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2, !parts[0].isEmpty { members[String(parts[0])] = .string(String(parts[1])) }
+        }
+        return .object(members)
+    }
+}
