@@ -47,4 +47,11 @@ import Testing
         #expect(throws: CryptographyError.passwordNotHashable) { try Bcrypt.hash("a\u{0}b", cost: 4) }
         #expect(!Bcrypt.verify("a\u{0}b", against: try Bcrypt.hash("a", cost: 4)))
     }
+
+    @Test func verifyingAgainstTheUnguessableHashDoesTheWorkAndFails() {
+        let hash = Bcrypt.unguessableHash(cost: 4)
+        #expect(Bcrypt.cost(of: hash) == 4)
+        #expect(!Bcrypt.verify("", against: hash))
+        #expect(Bcrypt.unguessableHash(cost: 4) != hash)
+    }
 }

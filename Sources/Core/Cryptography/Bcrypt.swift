@@ -18,10 +18,8 @@ package enum Bcrypt {
     /// - Throws: `passwordNotHashable` above 72 bytes, where bcrypt would silently ignore the rest, and for NUL bytes,
     ///   where C would.
     package static func hash(_ password: String, cost: Int = 10) throws(CryptographyError) -> String {
-        precondition(costs.contains(cost), "bcrypt cost outside \(costs)")
         guard password.utf8.count <= maxPasswordBytes, !password.utf8.contains(0) else { throw .passwordNotHashable }
-        let digits = cost < 10 ? "0\(cost)" : "\(cost)"
-        guard let hash = crypt(password, setting: "$2b$\(digits)$" + encodeSalt(randomBytes(16))) else {
+        guard let hash = crypt(Array(password.utf8), setting: setting(cost: cost)) else {
             throw .libraryFailure(operation: "crypt_r")
         }
         return hash
@@ -48,13 +46,16 @@ package enum Bcrypt {
         return cost
     }
 
-    /// A hash of no known password, of the given cost; verifying against it takes the time of a real one.
-    package static func unguessableHash(cost: Int = 10) throws(CryptographyError) -> String {
-        try hash(randomText(32), cost: cost)
+    /// What looks like a hash of the given cost and is that of no known password; verifying against it takes the time of
+    /// a real one.
+    package static func unguessableHash(cost: Int = 10) -> String {
+        setting(cost: cost) + randomText(31, from: String(decoding: alphabet, as: UTF8.self))
     }
 
-    private static func crypt(_ password: String, setting: String) -> String? {
-        crypt(Array(password.utf8), setting: setting)
+    /// The version, the cost and a fresh salt, which is all that bcrypt takes besides the password.
+    private static func setting(cost: Int) -> String {
+        precondition(costs.contains(cost), "bcrypt cost outside \(costs)")
+        return "$2b$" + (cost < 10 ? "0\(cost)" : "\(cost)") + "$" + encodeSalt(randomBytes(16))
     }
 
     private static func crypt(_ password: [UInt8], setting: String) -> String? {
@@ -74,9 +75,11 @@ package enum Bcrypt {
         return result.map { String(cString: $0) }
     }
 
-    /// bcrypt's own base 64: sixteen bytes become 22 characters.
+    /// bcrypt's own base 64.
+    private static let alphabet = Array("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
+
+    /// Sixteen bytes become 22 characters.
     private static func encodeSalt(_ salt: [UInt8]) -> String {
-        let alphabet = Array("./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".utf8)
         var text: [UInt8] = []
         var bits: UInt32 = 0
         var bitCount: UInt32 = 0

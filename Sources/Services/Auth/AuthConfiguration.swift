@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cryptography
+
+/// How the Auth service behaves. The defaults are those of a new project's `config.toml`.
+package struct AuthConfiguration: Sendable {
+    /// What a password must hold besides its length.
+    package enum PasswordRequirement: String, Sendable, CaseIterable {
+        case none = ""
+        case lettersAndDigits = "letters_digits"
+        case lowerUpperLettersAndDigits = "lower_upper_letters_digits"
+        case lowerUpperLettersDigitsAndSymbols = "lower_upper_letters_digits_symbols"
+    }
+
+    /// `iss` of access tokens: the API's address followed by `/auth/v1`.
+    package var issuer: String
+    /// `aud` of access tokens and of new users.
+    package var audience = "authenticated"
+    /// How long an access token is valid; whole seconds, at most a week.
+    package var accessTokenLifetime: Duration = .seconds(3600)
+    /// What `/health` says the version is.
+    package var version: String
+
+    /// Whether anybody may make an account.
+    package var isSignupEnabled = true
+    /// Whether accounts by e-mail and password are made and sign in.
+    package var isEmailEnabled = true
+    /// Whether visitors may sign in without naming themselves.
+    package var isAnonymousSignInEnabled = false
+    /// Whether an address must be confirmed before its first session.
+    package var areEmailConfirmationsEnabled = false
+
+    /// Characters a new password must have, 6 and more. Passwords in use are not looked at again.
+    package var minPasswordLength = 6
+    package var passwordRequirement: PasswordRequirement = .none
+    /// The work of new password hashes; each step doubles it. A hash of another cost is redone at sign-in.
+    package var bcryptCost = 10
+
+    /// Whether reuse of a spent refresh token ends the session it belongs to.
+    package var isRefreshTokenRotationEnabled = true
+    /// How long a spent refresh token is answered with the session's current one.
+    package var refreshTokenReuseInterval: Duration = .seconds(10)
+    /// How long refreshes of one session wait for each other before 409.
+    package var refreshLockTimeout: Duration = .seconds(5)
+    /// The longest a session may live; nil for no end.
+    package var sessionTimebox: Duration?
+    /// How long a session may go without a refresh; nil for no end.
+    package var sessionInactivityTimeout: Duration?
+
+    /// The largest request body, in bytes.
+    package var maxBodyBytes = 1 << 20
+    /// The longest a single statement may run.
+    package var statementTimeout: Duration = .seconds(10)
+    package var rateLimits = AuthRateLimits()
+
+    package init(issuer: String, version: String) {
+        self.issuer = issuer
+        self.version = version
+    }
+
+    /// What is wrong with the values, each naming its key of `[auth]`; empty when all is well.
+    package var problems: [String] {
+        var problems: [String] = []
+        if !(1...604_800).contains(accessTokenLifetime.components.seconds) {
+            problems.append("jwt_expiry must be between 1 and 604800 seconds")
+        }
+        if !(6...Bcrypt.maxPasswordBytes).contains(minPasswordLength) {
+            problems.append("minimum_password_length must be between 6 and \(Bcrypt.maxPasswordBytes)")
+        }
+        if !Bcrypt.costs.contains(bcryptCost) {
+            problems.append("bcrypt_cost must be between \(Bcrypt.costs.lowerBound) and \(Bcrypt.costs.upperBound)")
+        }
+        if refreshTokenReuseInterval < .zero {
+            problems.append("refresh_token_reuse_interval must not be negative")
+        }
+        return problems
+    }
+}
+
+/// How often one client address may call.
+package struct AuthRateLimits: Sendable {
+    package var signUps = TokenBucketLimit(count: 30, interval: .seconds(300), burst: 30)
+    /// All grants of `/token` together.
+    package var tokens = TokenBucketLimit(count: 150, interval: .seconds(300), burst: 30)
+    package var anonymousSignIns = TokenBucketLimit(count: 30, interval: .seconds(3600), burst: 30)
+    /// Client addresses remembered for each limit; beyond it those unseen for longest are forgotten.
+    package var maxAddresses = 65_536
+    /// Whether a client on this machine is unlimited. Such a peer is a developer, or a proxy whose clients' addresses are
+    /// not known because no trusted proxy is configured; limiting that would lock everybody out together.
+    package var exemptsLoopback = true
+
+    package init() {}
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cryptography
+import HTTP
+import Platform
+import Primitives
+
+/// What the service says of itself.
+extension AuthService {
+    /// `GET /health`: answers as long as the process does; whether the database works is `/health` of the server.
+    var health: HTTPResponse {
+        .json([
+            "version": .string(configuration.version), "name": "Atoll Auth",
+            "description": "Accounts, sessions and tokens",
+        ])
+    }
+
+    /// `GET /.well-known/jwks.json`: public keys only, so an empty set while tokens are signed with a shared secret.
+    var keySet: HTTPResponse {
+        var response = HTTPResponse.json(tokens.keys.publicJWKS)
+        response.headers.append("Cache-Control", "public, max-age=600")
+        return response
+    }
+
+    /// External providers clients may ask about; none is there yet.
+    private static let providers = [
+        "apple", "azure", "bitbucket", "discord", "facebook", "figma", "fly", "github", "gitlab", "google", "kakao",
+        "keycloak", "linkedin", "linkedin_oidc", "notion", "slack", "slack_oidc", "snapchat", "spotify", "twitch",
+        "twitter", "workos", "x", "zoom",
+    ]
+
+    /// `GET /settings`: what sign-up and sign-in allow.
+    func settings(_ request: HTTPRequest) async throws -> HTTPResponse {
+        _ = try access.keyHolder(for: request)
+        var external: JSONObject = ["anonymous_users": .bool(configuration.isAnonymousSignInEnabled)]
+        for provider in Self.providers { external[provider] = false }
+        external["email"] = .bool(configuration.isEmailEnabled)
+        external["phone"] = false
+        return .json([
+            "external": .object(external), "disable_signup": .bool(!configuration.isSignupEnabled),
+            "mailer_autoconfirm": .bool(!configuration.areEmailConfirmationsEnabled), "phone_autoconfirm": false,
+            "sms_provider": "", "saml_enabled": false, "saml_private_key_next_configured": false,
+            "passkeys_enabled": false,
+        ])
+    }
+}

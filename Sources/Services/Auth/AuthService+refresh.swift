@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTP
+import Postgres
+import Primitives
+
+/// The refresh grant of `POST /token`.
+extension AuthService {
+    private struct Refreshed {
+        var user: AuthUser
+        var session: SessionFacts
+        var token: String
+        var isReuse: Bool
+    }
+
+    /// Why nothing was refreshed. A value, not an error: revoking a family must be committed although it is refused.
+    private enum Outcome {
+        case refreshed(Refreshed)
+        case refused(AuthError)
+    }
+
+    /// Rotates a refresh token and answers with the session it belongs to.
+    ///
+    /// Implements RFC 6749 section 6 with ``RefreshDecision``. Refreshes of one session wait for each other in the
+    /// database; the one that waits longer than the lock timeout is answered with 409.
+    func grantByRefreshToken(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let token = try fields.text("refresh_token")
+        guard !token.isEmpty else { throw AuthError(.validationFailed, "refresh_token required") }
+        guard token.utf8.count <= 255, !token.utf8.contains(0) else { throw Self.refreshTokenNotFound }
+
+        let outcome: Outcome
+        do {
+            outcome = try await database.withTransaction(
+                settings: [(name: "lock_timeout", value: "\(configuration.refreshLockTimeout.wholeMilliseconds)ms")],
+                statementTimeout: configuration.statementTimeout
+            ) { transaction in
+                try await refresh(token, in: transaction, request)
+            }
+        } catch let error as PostgresError where error.sqlState == "55P03" {
+            throw AuthError(.conflict, "Too many concurrent token refresh requests on the same session", cause: error)
+        }
+        switch outcome {
+        case .refused(let error): throw error
+        case .refreshed(let refreshed):
+            counters.refreshes.increment()
+            return try response(to: refreshed)
+        }
+    }
+
+    private static var refreshTokenNotFound: AuthError {
+        AuthError(.refreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found")
+    }
+
+    private func response(to refreshed: Refreshed) throws -> HTTPResponse {
+        var response = HTTPResponse.json(
+            try issuer.session(for: refreshed.user, in: refreshed.session, refreshToken: refreshed.token))
+        response.headers.append("sb-auth-user-id", refreshed.user.id.description)
+        response.headers.append("sb-auth-session-id", refreshed.session.id.description)
+        response.headers.append("sb-auth-refresh-token-reuse", refreshed.isReuse ? "true" : "false")
+        return response
+    }
+
+    private func refresh(
+        _ token: String, in transaction: PostgresTransaction, _ request: HTTPRequest
+    ) async throws -> Outcome {
+        // The second statement begins once the first has its lock, and so sees what the former holder committed.
+        let results = try await transaction.run([
+            """
+            select s.id
+            from auth.sessions as s
+            where s.id = (select t.session_id from auth.refresh_tokens as t where t.token = \(token))
+            for update
+            """,
+            Self.facts(of: token),
+        ])
+        guard let row = results.last?.onlyRow else { return .refused(Self.refreshTokenNotFound) }
+        guard let facts = RefreshFacts(row: row), let userID = row["user_id"].uuid,
+            let sessionID = row["session_id"].uuid
+        else {
+            return .refused(
+                AuthError(.sessionNotFound, "Invalid Refresh Token: No Valid Session Found", status: 400))
+        }
+        let decision = RefreshDecision(
+            facts, reuseInterval: configuration.refreshTokenReuseInterval, timebox: configuration.sessionTimebox,
+            inactivityTimeout: configuration.sessionInactivityTimeout)
+        let writing = Writing(decision, facts, sessionID: sessionID, userID: userID, request)
+        return try await finish(
+            writing, session: SessionFacts(id: sessionID, row: row), now: facts.now, in: transaction)
+    }
+
+    /// Decides nothing any more: looks whether the user may go on, then writes.
+    private func finish(
+        _ writing: Writing, session: SessionFacts, now: Timestamp, in transaction: PostgresTransaction
+    ) async throws -> Outcome {
+        let found = try await transaction.query(
+            AuthUser.selection + "where u.id = \(writing.userID) and u.deleted_at is null")
+        guard let row = found.onlyRow, let user = AuthUser(row: row) else {
+            return .refused(Self.refreshTokenNotFound)
+        }
+        guard !user.isBanned(at: now) else {
+            return .refused(AuthError(.userBanned, "Invalid Refresh Token: User Banned"))
+        }
+        switch writing.decision {
+        case .refuseExpired:
+            return .refused(AuthError(.sessionExpired, "Invalid Refresh Token: Session Expired"))
+        case .refuseReuse:
+            if configuration.isRefreshTokenRotationEnabled { try await transaction.query(writing.familyRevocation) }
+            return .refused(AuthError(.refreshTokenAlreadyUsed, "Invalid Refresh Token: Already Used"))
+        case .answerWith(let token):
+            return .refreshed(Refreshed(user: user, session: session, token: token, isReuse: true))
+        case .rotate:
+            let child = NewSession.makeRefreshToken()
+            try await transaction.run(writing.rotation(to: child))
+            return .refreshed(Refreshed(user: user, session: session, token: child, isReuse: false))
+        }
+    }
+
+    /// What the decision reads: token, session, current token and authentication methods.
+    private static func facts(of token: String) -> PostgresQuery {
+        """
+        select
+            t.token, t.revoked, t.updated_at, s.id as session_id, s.user_id, s.created_at as session_created_at,
+            s.refreshed_at at time zone 'utc' as session_refreshed_at, s.not_after, s.aal, active.token as active_token,
+            active.parent as active_parent, clock_timestamp() as now,
+            (
+                select json_agg(
+                    json_build_object('method', m.authentication_method, 'at', m.created_at)
+                    order by m.created_at desc, m.id
+                )
+                from auth.mfa_amr_claims as m
+                where m.session_id = s.id
+            ) as methods
+        from auth.refresh_tokens as t
+        left join auth.sessions as s on s.id = t.session_id
+        left join lateral (
+            select a.token, a.parent
+            from auth.refresh_tokens as a
+            where a.session_id = s.id and not coalesce(a.revoked, false)
+            order by a.id desc
+            limit 1
+        ) as active on true
+        where t.token = \(token)
+        """
+    }
+
+    /// The statements a decision leads to.
+    private struct Writing {
+        let decision: RefreshDecision
+        let token: String
+        let sessionID: UUID
+        let userID: UUID
+        let userAgent: String?
+        let address: String?
+
+        init(
+            _ decision: RefreshDecision, _ facts: RefreshFacts, sessionID: UUID, userID: UUID, _ request: HTTPRequest
+        ) {
+            self.decision = decision
+            token = facts.token
+            self.sessionID = sessionID
+            self.userID = userID
+            userAgent = NewSession.userAgent(of: request)
+            address = ClientAddress(request.remoteAddress)?.text
+        }
+
+        var familyRevocation: PostgresQuery {
+            """
+            update auth.refresh_tokens
+            set revoked = true, updated_at = clock_timestamp()
+            where session_id = \(sessionID) and not coalesce(revoked, false)
+            """
+        }
+
+        func rotation(to child: String) -> [PostgresQuery] {
+            [
+                """
+                update auth.refresh_tokens
+                set revoked = true, updated_at = clock_timestamp()
+                where token = \(token)
+                """,
+                """
+                insert into auth.refresh_tokens (
+                    instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id
+                )
+                values (
+                    \(UUID.zero), \(child), \(userID.description), false, clock_timestamp(), clock_timestamp(), \(token),
+                    \(sessionID)
+                )
+                """,
+                """
+                update auth.sessions
+                set refreshed_at = now() at time zone 'utc', updated_at = now(),
+                    user_agent = coalesce(\(userAgent), user_agent), ip = coalesce(\(address)::inet, ip)
+                where id = \(sessionID)
+                """,
+            ]
+        }
+    }
+}
+
+extension RefreshFacts {
+    /// Nil for a token that belongs to no session.
+    fileprivate init?(row: PostgresRow) {
+        guard let token = row["token"].string, let updatedAt = row["updated_at"].timestamp,
+            row["session_id"].uuid != nil,
+            let now = row["now"].timestamp
+        else { return nil }
+        self.token = token
+        self.updatedAt = updatedAt
+        self.now = now
+        isRevoked = row["revoked"].bool ?? false
+        active = row["active_token"].string.map { ActiveToken(token: $0, parent: row["active_parent"].string) }
+        sessionCreatedAt = row["session_created_at"].timestamp ?? now
+        sessionRefreshedAt = row["session_refreshed_at"].timestamp
+        sessionEndsAt = row["not_after"].timestamp
+    }
+}
+
+extension SessionFacts {
+    fileprivate init(id: UUID, row: PostgresRow) {
+        self.id = id
+        assuranceLevel = row["aal"].string ?? "aal1"
+        methods = (row["methods"].json?.arrayValue ?? []).compactMap { entry in
+            guard let method = entry["method"]?.stringValue,
+                let at = entry["at"]?.stringValue.flatMap({ Timestamp($0) })
+            else { return nil }
+            return AuthenticationMethod(method: method, at: at)
+        }
+    }
+}
+
+extension Duration {
+    fileprivate var wholeMilliseconds: Int64 {
+        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+    }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+import HTTP
+import Platform
+import Postgres
+import Primitives
+
+/// Endpoints for the signed-in user.
+extension AuthService {
+    /// `GET /user`.
+    func currentUser(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let caller = try SignedInUser(request, access)
+        return .json(try await user(of: caller).json)
+    }
+
+    /// What of the user's sessions ends.
+    private enum LogoutScope: String {
+        case global
+        case local
+        case others
+    }
+
+    /// `POST /logout`: ends sessions, whose refresh tokens go with them. Access tokens live on until they expire.
+    func logOut(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let caller = try SignedInUser(request, access)
+        let named = request.query.flatMap { FormFields(query: $0).first("scope") } ?? ""
+        guard let scope = named.isEmpty ? .global : LogoutScope(rawValue: named) else {
+            throw AuthError(.validationFailed, "Unsupported logout scope \"\(named.prefix(32))\"")
+        }
+        _ = try await user(of: caller)
+        let unit = WorkUnit(
+            statementTimeout: configuration.statementTimeout, queries: Self.logOut(caller, scope))
+        _ = try await database.run(unit)
+        return .empty(.noContent)
+    }
+
+    private static func logOut(_ caller: SignedInUser, _ scope: LogoutScope) -> [PostgresQuery] {
+        switch scope {
+        case .local:
+            // A token without a session has nothing of its own to end.
+            guard let session = caller.sessionID else { return [] }
+            return ["delete from auth.sessions where user_id = \(caller.id) and id = \(session)"]
+        case .others:
+            return [
+                """
+                delete from auth.sessions
+                where user_id = \(caller.id) and id is distinct from \(caller.sessionID)
+                """
+            ]
+        case .global:
+            return [
+                "delete from auth.sessions where user_id = \(caller.id)",
+                // Rows of before sessions existed belong to none, so no cascade takes them.
+                "delete from auth.refresh_tokens where user_id = \(caller.id.description) and session_id is null",
+            ]
+        }
+    }
+
+    /// The caller's row, if the account and the token's session are still there.
+    private func user(of caller: SignedInUser) async throws -> AuthUser {
+        let session: PostgresQuery = """
+            select
+                from auth.sessions as s
+                where s.id = \(caller.sessionID) and s.user_id = \(caller.id)
+            """
+        let unit = WorkUnit(
+            readOnly: true, statementTimeout: configuration.statementTimeout,
+            queries: [AuthUser.selection + "where u.id = \(caller.id) and u.deleted_at is null", session])
+        let results = try await database.run(unit)
+        guard let row = results.first?.onlyRow, let user = AuthUser(row: row) else {
+            throw AuthError(.userNotFound, "User from sub claim in JWT does not exist")
+        }
+        guard caller.sessionID == nil || results.last?.rowCount == 1 else {
+            throw AuthError(.sessionNotFound, "Session from session_id claim in JWT does not exist")
+        }
+        guard !user.isBanned(at: .now()) else { throw AuthError(.userBanned, "User is banned", status: 403) }
+        return user
+    }
+}

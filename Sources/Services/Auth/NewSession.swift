@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cryptography
+import HTTP
+import Postgres
+import Primitives
+
+/// A session about to be made: its rows, before they are in the database.
+struct NewSession: Sendable {
+    let id: UUID
+    let refreshToken: String
+    /// `password`, `anonymous`, ...
+    let method: String
+    let userAgent: String?
+    /// Nil for a peer without an IP address.
+    let address: String?
+
+    init(method: String, request: HTTPRequest) {
+        id = .random()
+        refreshToken = Self.makeRefreshToken()
+        self.method = method
+        userAgent = Self.userAgent(of: request)
+        address = ClientAddress(request.remoteAddress)?.text
+    }
+
+    /// What the access token says of it.
+    func facts(now: Timestamp = .now()) -> SessionFacts {
+        SessionFacts(id: id, assuranceLevel: "aal1", methods: [AuthenticationMethod(method: method, at: now)])
+    }
+
+    /// Twelve letters and digits: 62 random bits, looked up by equality in an index and never guessed within a rate limit.
+    static func makeRefreshToken() -> String { randomText(12) }
+
+    /// Kept to tell one's sessions apart; a client may send any length.
+    static func userAgent(of request: HTTPRequest) -> String? {
+        request.headers["user-agent"].map { String($0.prefix(500)) }
+    }
+
+    /// Inserts session, refresh token and authentication method for the user that `user`, a query of at most one row with
+    /// the column `id`, finds; nothing when it finds none. Returns the session's id.
+    func insertion(forUserFrom user: PostgresQuery) -> PostgresQuery {
+        """
+        with found as (
+            \(user)
+        ), session as (
+            insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip)
+            select \(id), found.id, now(), now(), 'aal1', \(userAgent), \(address)
+            from found
+            returning id, user_id
+        ), token as (
+            insert into auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, session_id)
+            select \(UUID.zero), \(refreshToken), session.user_id::text, false, now(), now(), session.id
+            from session
+        ), method as (
+            insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
+            select gen_random_uuid(), session.id, now(), now(), \(method)
+            from session
+        )
+        select id
+        from session
+        """
+    }
+}
