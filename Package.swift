@@ -102,7 +102,9 @@ let package = Package(
         tests(
             "EmbeddedPostgresTests",
             ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "TestSupport", "CLinux"]),
-        tests("AuthTests", ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
+        tests(
+            "AuthTests",
+            ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "EventLoop", "Primitives", "TestSupport"]),
         tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
         tests("TenancyTests", ["Tenancy", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
         tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),
