@@ -168,3 +168,32 @@ struct FileResponseTests {
         #expect(headers["x"] == "a  Set-Cookie: b")
     }
 }
+
+@Suite("ProxyTrust")
+struct ProxyTrustTests {
+    @Test(arguments: ["10.0.0.0/33", "x", "10.0.0.0/-1", "", "10.0.0/8", "::1/129"])
+    func refusesMalformedNetworks(_ network: String) {
+        #expect(throws: ProxyTrustError.self) { try ProxyTrust(networks: [network]) }
+    }
+
+    struct Example: Sendable, CustomTestStringConvertible {
+        var peer: String
+        var forwarded: [String]
+        var client: String
+        var testDescription: String { "\(peer) \(forwarded)" }
+    }
+
+    @Test(arguments: [
+        Example(peer: "192.0.2.1", forwarded: ["198.51.100.1"], client: "192.0.2.1"),
+        Example(peer: "10.1.2.3", forwarded: [], client: "10.1.2.3"),
+        Example(peer: "10.1.2.3", forwarded: ["198.51.100.1"], client: "198.51.100.1"),
+        Example(peer: "10.1.2.3", forwarded: ["1.1.1.1, 198.51.100.1, 10.0.0.9"], client: "198.51.100.1"),
+        Example(peer: "10.1.2.3", forwarded: ["1.1.1.1", "198.51.100.1"], client: "198.51.100.1"),
+        Example(peer: "10.1.2.3", forwarded: ["1.1.1.1, nonsense"], client: "10.1.2.3"),
+        Example(peer: "::1", forwarded: ["2001:db8::1"], client: "2001:db8::1"),
+    ])
+    func believesOnlyTheProxies(_ example: Example) throws {
+        let trust = try ProxyTrust(networks: ["10.0.0.0/8", "::1"])
+        #expect(trust.client(peer: example.peer, forwardedFor: example.forwarded) == example.client)
+    }
+}

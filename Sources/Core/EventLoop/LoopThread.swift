@@ -17,6 +17,8 @@ package final class WorkerThread: Sendable {
                 guard let argument else { return nil }
                 let body = Unmanaged<ThreadBody>.fromOpaque(argument).takeRetainedValue()
                 clinux_name_thread(body.name)
+                // Signals are for the thread that asked for them (see `SignalSource`).
+                clinux_block_signals()
                 body.body()
                 return nil
             }, box.toOpaque())

@@ -241,7 +241,7 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
         let isTooLarge = (parsed.contentLength ?? 0) > limit
         var request = HTTPRequest(
             method: method, head: head, body: isTooLarge ? RequestBody(bytes: []) : body(parsed, limit: limit),
-            remoteAddress: remoteAddress, id: requestID(head), loop: server.loop, isSecure: socket.tls != nil)
+            remoteAddress: clientAddress(head), id: requestID(head), loop: server.loop, isSecure: socket.tls != nil)
         request.parameters = parameters
         current = Current(
             request: request, route: route, origin: server.router.cors == nil ? nil : request.headers["origin"],
@@ -290,6 +290,11 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
         }
         let stream = ConnectionBody(self, number: requestNumber, announced: parsed.contentLength)
         return RequestBody(stream: stream, maxBytes: limit)
+    }
+
+    private func clientAddress(_ head: RequestHead) -> String {
+        guard let trust = server.configuration.proxyTrust else { return remoteAddress }
+        return trust.client(peer: remoteAddress, forwardedFor: head.values(named: "x-forwarded-for"))
     }
 
     /// The client's own `X-Request-Id` where it is harmless, so that a caller's log and ours can be joined; else a new one.

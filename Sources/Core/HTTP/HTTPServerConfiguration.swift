@@ -35,6 +35,8 @@ package struct HTTPServerConfiguration: Sendable {
     package var lingerTimeout: Duration = .seconds(2)
     /// How long requests in flight may take once the server stops.
     package var drainTimeout: Duration = .seconds(10)
+    /// Proxies whose `X-Forwarded-For` is believed; nil believes none.
+    package var proxyTrust: ProxyTrust?
     /// Certificate and key; nil serves plain HTTP.
     package var tls: TLSConfiguration?
 

@@ -100,6 +100,21 @@ package struct Router: Sendable {
         return nodes.count - 1
     }
 
+    // MARK: Calls within the process
+
+    /// Answers a request that came from no connection, as the server would: with the route's handler and its group's way of
+    /// answering errors.
+    package func respond(to request: HTTPRequest) async -> HTTPResponse {
+        switch request.withPathBytes({ match(request.method, $0) }) {
+        case .route(let route, let parameters):
+            var request = request
+            request.parameters = parameters
+            do { return try await route.handler(request) } catch { return route.errors(error, request) }
+        case .wrongMethod(_, let errors): return errors(HTTPError(.methodNotAllowed), request)
+        case .unknown(let errors): return errors(HTTPError(.notFound), request)
+        }
+    }
+
     // MARK: Lookup
 
     enum Match {

@@ -98,6 +98,10 @@ private final class LogQueue: Sendable {
     }
 
     private func writeUntilClosed() {
+        // A signal delivered here would act by its default, behind the back of whoever waits for it.
+        var signals = sigset_t()
+        sigfillset(&signals)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
         while true {
             let (batch, dropped, isClosed) = state.withLock { state in
                 let batch = state.pending

@@ -10,6 +10,12 @@ int clinux_accept(int fd, struct sockaddr_storage *address, socklen_t *length) {
 
 void clinux_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
+void clinux_block_signals(void) {
+    sigset_t set;
+    sigfillset(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
 int clinux_signal_descriptor(const int *signals, size_t count) {
     sigset_t set;
     sigemptyset(&set);

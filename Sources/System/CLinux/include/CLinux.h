@@ -66,6 +66,8 @@ static inline uint64_t clinux_monotonic_nanoseconds(void) {
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
+// Blocks all signals in this thread, so that the kernel delivers them to another.
+void clinux_block_signals(void);
 // Blocks the signals in this thread (and those it starts later) and returns a descriptor that delivers them.
 int clinux_signal_descriptor(const int *signals, size_t count);
 // The next signal's number, or 0 when none waits.

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EmbeddedPostgres
+internal import Platform
+internal import Postgres
+
+/// How the server's parts log in to the project's database: each with no more rights than it needs.
+struct DatabaseLogins: Sendable {
+    /// Makes roles and schemas, at start alone.
+    let administrator: PostgresAddress
+    /// Carries requests: owns nothing, bypasses nothing, switches to the request's role.
+    let authenticator: PostgresAddress
+    /// Owns the schema `auth`.
+    let auth: PostgresAddress
+
+    init(_ project: Project, embedded postgres: EmbeddedPostgres) {
+        func address(_ role: String) -> PostgresAddress {
+            PostgresAddress(
+                host: postgres.socketFolder, port: postgres.port, user: role,
+                password: project.secrets.databasePassword(for: role), database: "postgres")
+        }
+        administrator = address(postgres.superuser)
+        authenticator = address("authenticator")
+        auth = address("supabase_auth_admin")
+    }
+
+    init(_ project: Project, external: PostgresAddress) {
+        func address(_ role: String) -> PostgresAddress {
+            var address = external
+            address.user = role
+            address.password = project.secrets.databasePassword(for: role)
+            return address
+        }
+        administrator = external
+        authenticator = address("authenticator")
+        auth = address("supabase_auth_admin")
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Auth
+internal import Cryptography
+internal import EventLoop
+internal import HTTP
+internal import Platform
+internal import Postgres
+internal import Primitives
+
+/// The services of one project and the databases they use.
+struct Services: Sendable {
+    /// All routes.
+    let router: Router
+    /// What runs beside the HTTP server until it is cancelled.
+    let longLived: [@Sendable () async throws -> Void]
+    private let databases: [Database]
+
+    init(
+        _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
+    ) throws {
+        let settings = project.configuration.atoll.database
+        func database(_ address: PostgresAddress, _ name: String) throws -> Database {
+            try Database(DatabaseConfiguration(settings, address), loops: loops, log: log, metrics: metrics, name: name)
+        }
+        let requests = try database(logins.authenticator, "requests")
+        let accounts = try database(logins.auth, "auth")
+        databases = [requests, accounts]
+
+        let keys = KeySet(signingKey: JWTKey(sharedSecret: project.secrets.jwtSecret.bytes))
+        let tokens = JWTCodec(keys: keys)
+        let access = AccessControl(
+            tokens: tokens, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
+        let auth = AuthService(
+            configuration: AuthConfiguration(project, version: ServerVersion.current), database: accounts,
+            access: access, tokens: tokens, workers: workers, log: log, metrics: metrics)
+
+        var router = Router()
+        let cors = project.configuration.atoll.cors
+        router.cors = CORSPolicy(
+            allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
+        Health(database: requests, metrics: metrics).register(on: &router)
+        if project.configuration.auth.enabled { auth.register(on: &router) }
+        self.router = router
+        longLived = []
+    }
+
+    /// Closes the databases' connections once their work is done.
+    func shutdown() async {
+        for database in databases { await database.shutdown() }
+    }
+}
+
+extension DatabaseConfiguration {
+    init(_ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress) {
+        self.init(address: address)
+        connectionsPerLoop = settings.poolSize
+        maxWaiting = settings.maxWaiting
+        waitTimeout = settings.waitTimeout
+        connectTimeout = settings.connectTimeout
+        minReconnectDelay = settings.minReconnectDelay
+        maxReconnectDelay = settings.maxReconnectDelay
+        statementTimeout = settings.statementTimeout
+        idleTransactionTimeout = settings.idleTransactionTimeout
+        cancelTimeout = settings.cancelTimeout
+        maxPreparedStatements = settings.maxPreparedStatements
+        maxPreparedBytes = settings.maxPreparedBytes
+        maxBufferedNotifications = settings.maxBufferedNotifications
+    }
+}
+
+/// What this program calls itself.
+package enum ServerVersion {
+    /// As in CHANGELOG.md.
+    package static let current = "0.1.0"
+}
