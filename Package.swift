@@ -95,7 +95,8 @@ let package = Package(
         tests("ProcessesTests", ["Processes", "EventLoop", "CLinux"]),
         tests("CryptographyTests", ["Cryptography", "Primitives"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux"]),
-        tests("PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Primitives", "TestSupport"]),
+        tests(
+            "PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Processes", "Primitives", "TestSupport"]),
         tests(
             "PlatformTests",
             ["Platform", "Postgres", "EventLoop", "Processes", "Cryptography", "HTTP", "Primitives", "TestSupport"]),

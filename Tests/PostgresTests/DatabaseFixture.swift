@@ -44,19 +44,6 @@ struct DatabaseFixture: Sendable {
     func counter(_ name: String) -> Int {
         metrics.counter("atoll_postgres_\(name)_total", "", ["database": "test"]).value
     }
-
-    /// Waits until `condition` holds, for at most ten seconds.
-    func eventually(_ condition: () async throws -> Bool) async throws {
-        for _ in 0..<1000 {
-            if try await condition() { return }
-            try await loop.sleep(for: .milliseconds(10))
-        }
-        throw FixtureError.neverHappened
-    }
-
-    enum FixtureError: Error {
-        case neverHappened
-    }
 }
 
 extension TestDatabase {

@@ -69,7 +69,7 @@ import Testing
             var events: PostgresNotifications.Iterator? = fixture.database.notifications(on: "a").makeAsyncIterator()
             _ = await events?.next()
             events = nil
-            try await fixture.eventually {
+            try await eventually("the connection is gone") {
                 try await fixture.database.query(
                     "select 1 from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
                 ).rowCount == 0
