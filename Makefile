@@ -10,7 +10,7 @@ SHELL := /bin/bash
 PROJECT ?= example
 # How long `make fuzz` runs each fuzzer, in seconds.
 FUZZ_SECONDS ?= 600
-SWIFT_PATHS := Sources Tests Package.swift
+SWIFT_PATHS := Sources Tests Package.swift $(wildcard Benchmarks Fuzz)
 RELEASE_FLAGS := -c release --product atoll --static-swift-stdlib -Xlinker --strip-all
 
 help: ## list the goals

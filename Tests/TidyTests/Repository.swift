@@ -34,7 +34,7 @@ enum Repository {
 
     /// Every file that is not built, downloaded or hidden from git.
     static let files: [File] =
-        ["Sources", "Tests", "scripts", "docs", "Benchmarks", ".ci"].flatMap { files(in: $0) }
+        ["Sources", "Tests", "scripts", "docs", "Benchmarks", "Fuzz", ".ci"].flatMap { files(in: $0) }
         + ["Package.swift", "Makefile", "README.md", "CHANGELOG.md"].filter { exists($0) }.map { File(path: $0) }
 
     static func files(in folder: String, extension: String) -> [File] {
