@@ -69,7 +69,7 @@ let package = Package(
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.
-        library("Product", "Console", ["Primitives", "HTTP", "Postgres", "Platform", "CAssets"]),
+        library("Product", "Console", ["Primitives", "HTTP", "Platform"]),
         library(
             "Product", "Server",
             [
@@ -109,6 +109,7 @@ let package = Package(
         tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
         tests("TenancyTests", ["Tenancy", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
         tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),
+        tests("ConsoleTests", ["Console", "HTTP", "EventLoop", "Primitives"]),
         tests("TidyTests", []),
         .target(
             name: "TestSupport",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Auth
+internal import Console
 internal import Cryptography
 internal import EventLoop
 internal import HTTP
@@ -40,8 +41,39 @@ struct Services: Sendable {
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
         Health(database: requests, metrics: metrics).register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
+        Console(
+            listings: Self.listings(project), minPasswordLength: project.configuration.auth.minimumPasswordLength,
+            signUp: Self.signUp(through: router, key: project.secrets.publishableKey)
+        ).register(on: &router)
         self.router = router
         longLived = []
+    }
+
+    /// Signs up through Auth's own route, with the key every web page may have.
+    private static func signUp(through router: Router, key: SecretString) -> Console.SignUp {
+        { email, password, request in
+            let body: JSON = ["email": .string(email), "password": .string(password)]
+            let headers: HTTPHeaders = ["apikey": key.reveal(), "Content-Type": "application/json"]
+            return await router.respond(
+                to: HTTPRequest(
+                    .post, "/auth/v1/signup", headers: headers, body: body.encoded(),
+                    remoteAddress: request.remoteAddress, id: request.id, loop: request.loop))
+        }
+    }
+
+    private static func listings(_ project: Project) -> [Console.Listing] {
+        let database = project.configuration.atoll.database.url == nil
+        return [
+            Console.Listing(name: "Auth", address: "\(project.apiURL)/auth/v1"),
+            Console.Listing(name: "REST", address: "\(project.apiURL)/rest/v1"),
+            Console.Listing(name: "Tenancy", address: "\(project.apiURL)/api"),
+            Console.Listing(
+                name: "PostgreSQL",
+                address: database
+                    ? "127.0.0.1:\(project.configuration.database.port)" : "the server that DATABASE_URL names"),
+            Console.Listing(name: "Health", address: "\(project.apiURL)/health"),
+            Console.Listing(name: "Metrics", address: "\(project.apiURL)/metrics"),
+        ]
     }
 
     /// Closes the databases' connections once their work is done.

@@ -99,7 +99,13 @@ static const unsigned char asset_31[] = {
 #embed "sql/prepare.sql"
 };
 static const unsigned char asset_32[] = {
+#embed "web/atoll.css"
+};
+static const unsigned char asset_33[] = {
 #embed "web/robots.txt"
+};
+static const unsigned char asset_34[] = {
+#embed "web/welcome.html"
 };
 
 const struct atoll_asset atoll_assets[] = {
@@ -135,6 +141,8 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121003100_create_tenancy_services.sql", asset_29, sizeof asset_29},
     {"sql/migrations/20261121003200_provision_users.sql", asset_30, sizeof asset_30},
     {"sql/prepare.sql", asset_31, sizeof asset_31},
-    {"web/robots.txt", asset_32, sizeof asset_32},
+    {"web/atoll.css", asset_32, sizeof asset_32},
+    {"web/robots.txt", asset_33, sizeof asset_33},
+    {"web/welcome.html", asset_34, sizeof asset_34},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
