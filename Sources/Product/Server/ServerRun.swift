@@ -149,9 +149,15 @@ package struct ServerRun: Sendable {
         var settings = Bootstrap.Settings(projectFolder: project.folder)
         let database = project.configuration.database
         if !database.migrations.enabled { settings.migrationsFolder = nil }
-        settings.seedPatterns = database.seed.enabled ? database.seed.sqlPaths.map { project.path($0) } : []
+        settings.seedPatterns = database.seed.enabled ? database.seed.sqlPaths.map(seedPattern) : []
         for role in Bootstrap.loginRoles { settings.passwords[role] = project.secrets.databasePassword(for: role) }
         return settings
+    }
+
+    /// The configuration's patterns are relative to `supabase/`, those of the bootstrap to the project.
+    private func seedPattern(_ configured: String) -> String {
+        if configured.hasPrefix("/") { return configured }
+        return "supabase/" + (configured.hasPrefix("./") ? configured.dropFirst(2) : configured[...])
     }
 
     private func embeddedPostgres() throws -> EmbeddedPostgres {
