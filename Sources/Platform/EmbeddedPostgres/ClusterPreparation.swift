@@ -175,9 +175,21 @@ struct ClusterPreparation {
         ] {
             try settings.allow(name, value, reason: "where this cluster is")
         }
+        if let kind = sharedMemoryKind {
+            try settings.allow("dynamic_shared_memory_type", kind, reason: "what initdb found to work on this machine")
+        }
         let mode: UInt32 = folder.owner == nil ? 0o600 : 0o644
         try FileSystem.write(settings.fileText, to: folder.settingsFile, mode: mode)
         try FileSystem.write(accessRules, to: folder.accessFile, mode: mode)
+    }
+
+    /// `initdb` tries which kind of shared memory works (`/dev/shm` is closed in some containers) and leaves its finding in a file
+    /// that the server does not read, since ours takes its place.
+    private var sharedMemoryKind: String? {
+        let text = FileSystem.read("\(folder.data)/postgresql.conf", maxBytes: 1 << 20) ?? ""
+        let name = "dynamic_shared_memory_type = "
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name) }) else { return nil }
+        return String(line.dropFirst(name.count).prefix { $0.isLetter })
     }
 
     /// A password for everyone, over the socket and from the addresses we listen on.
