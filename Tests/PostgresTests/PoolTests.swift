@@ -144,6 +144,22 @@ import Testing
         }
     }
 
+    @Test func aCancelledTaskSendsNothing() async throws {
+        try await DatabaseFixture.run { fixture in
+            let database = fixture.database
+            let outcome = Outcome()
+            let task = fixture.loop.spawn {
+                try? await fixture.loop.sleep(for: .seconds(60))
+                outcome.error = await postgresError { try await database.query("select 1") }
+            }
+            task.cancel()
+            await task.value
+            #expect(outcome.error?.code == .queryCancelled)
+            #expect(fixture.counter("connections_opened") == 0)
+            try await database.query("select 1")
+        }
+    }
+
     @Test func cancellingInsideATransactionRollsItBack() async throws {
         try await DatabaseFixture.run({ $0.connectionsPerLoop = 2 }) { fixture in
             let database = fixture.database

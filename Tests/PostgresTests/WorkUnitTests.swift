@@ -67,6 +67,21 @@ import Testing
         }
     }
 
+    @Test(arguments: [
+        WorkUnit(settings: [("role", "postgres")]), WorkUnit(settings: [("ROLE", "postgres")]),
+        WorkUnit(settings: [("session_authorization", "postgres")]),
+        WorkUnit(settings: (0...WorkUnit.maxSettings).map { ("a.b\($0)", "c") }),
+        WorkUnit(queries: [
+            PostgresQuery(sql: "", parameters: Array(repeating: .null, count: 65536))
+        ]),
+    ])
+    func refusesWhatAUnitMayNotCarry(unit: WorkUnit) async throws {
+        try await DatabaseFixture.run { fixture in
+            let error = await postgresError { _ = try await fixture.database.run(unit) }
+            #expect(error?.code == .invalidQuery)
+        }
+    }
+
     @Test func refusesWritesWhenReadOnly() async throws {
         try await DatabaseFixture.run { fixture in
             let error = await postgresError {
@@ -156,6 +171,22 @@ import Testing
             #expect(after[1].string == fixture.server.user)
             #expect(after[2].string == #""$user", public"#)
             try await database.query("drop role leak_role")
+        }
+    }
+
+    @Test func sessionSettingsHoldForAllUnits() async throws {
+        try await DatabaseFixture.run({
+            $0.connectionsPerLoop = 1
+            $0.sessionSettings = [("search_path", "auth, \"a b\", public"), ("app.backslash", #"a\b c"#)]
+        }) { fixture in
+            let look: PostgresQuery = "select current_setting('search_path'), current_setting('app.backslash')"
+            _ = try await fixture.database.run(
+                WorkUnit(queries: [
+                    "select set_config('search_path', 'x', false), set_config('app.backslash', 'y', false)"
+                ]))
+            let after = try await fixture.database.query(look)[0]
+            #expect(after[0].string == #"auth, "a b", public"#)
+            #expect(after[1].string == #"a\b c"#)
         }
     }
 

@@ -93,7 +93,7 @@ extension Connection {
             } else if length == 0 {
                 if !chunk.isEmpty { return chunk }
                 try await waitForSocket([.readable])
-                guard PQconsumeInput(handle) == 1 else { throw brokenCopy() }
+                guard consumeInput(handle) else { throw brokenCopy() }
             } else {
                 if !chunk.isEmpty { return chunk }
                 if let error = try await endCopy().error { throw error }
@@ -139,7 +139,7 @@ extension Connection {
         while let handle, phase == .copying {
             if PQisBusy(handle) == 0 { return PQgetResult(handle) }
             try await waitForSocket([.readable])
-            guard PQconsumeInput(handle) == 1 else { throw brokenCopy() }
+            guard consumeInput(handle) else { throw brokenCopy() }
         }
         throw brokenCopy()
     }
@@ -150,7 +150,7 @@ extension Connection {
             case 0: return
             case 1:
                 try await waitForSocket([.readable, .writable])
-                guard PQconsumeInput(handle) == 1 else { throw brokenCopy() }
+                guard consumeInput(handle) else { throw brokenCopy() }
             default: throw brokenCopy()
             }
         }

@@ -111,7 +111,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     /// Reads what came, sends what is left, and takes the results.
     func exchange() {
         guard let handle else { return }
-        let isReadable = PQconsumeInput(handle) == 1
+        let isReadable = consumeInput(handle)
         takeResults()
         guard phase == .open else { return }
         if !isReadable || PQstatus(handle) == CONNECTION_BAD {
@@ -119,6 +119,16 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
             return
         }
         flush()
+    }
+
+    /// Reads what the socket has; false when the connection broke.
+    ///
+    /// Over TLS a read may leave the rest of a record in OpenSSL's buffer, of which the loop would never hear.
+    func consumeInput(_ handle: OpaquePointer) -> Bool {
+        repeat {
+            guard PQconsumeInput(handle) == 1 else { return false }
+        } while cpostgres_tls_pending(handle) > 0
+        return true
     }
 
     /// Sends what libpq holds; waits for writability when the socket is full.
@@ -134,7 +144,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     /// A failed write may hide the reason, which is still to be read.
     private func exchangeAfterWriteError() {
         guard let handle else { return }
-        _ = PQconsumeInput(handle)
+        _ = consumeInput(handle)
         takeResults()
         lose(libpqError(.connectionLost))
     }

@@ -31,6 +31,8 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     /// Runs an operation on some connection and waits for its outcome. A lease ends with ``release(_:)``.
     func run(_ operation: Operation) async -> Operation.Outcome {
         loop.assertOnLoop()
+        // Nothing need be sent only to be cancelled.
+        if Task.isCancelled { return .failure(.cancelledBeforeStart) }
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 operation.begin(continuation)
@@ -53,6 +55,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     /// Runs an operation on a leased connection.
     func run(_ operation: Operation, on connection: Connection) async -> Operation.Outcome {
         loop.assertOnLoop()
+        if Task.isCancelled { return .failure(.cancelledBeforeStart) }
         return await withTaskCancellationHandler {
             await withUnsafeContinuation { continuation in
                 operation.begin(continuation)
@@ -98,7 +101,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
         guard !operation.isFinished else { return }
         if let ticket = operation.ticket {
             _ = state.withdraw(ticket)
-            operation.fail(PostgresError(.queryCancelled, "the task was cancelled before its work began"))
+            operation.fail(.cancelledBeforeStart)
         } else {
             operation.connection?.cancel(operation)
         }
@@ -275,6 +278,10 @@ extension Connection {
 }
 
 extension PostgresError {
+    fileprivate static var cancelledBeforeStart: PostgresError {
+        PostgresError(.queryCancelled, "the task was cancelled before its work began")
+    }
+
     fileprivate init<Request>(_ refusal: PoolState<Request>.Refusal) {
         switch refusal {
         case .queueFull: self.init(.poolQueueFull, "too many requests wait for a database connection")

@@ -19,6 +19,10 @@ extension WorkUnit {
         for setting in settings where setting.name.containsNUL || setting.value.containsNUL {
             return .containsNUL("a setting")
         }
+        // The role of a unit is its `role` alone, whatever reaches its settings.
+        for setting in settings where ["role", "session_authorization"].contains(setting.name.lowercased()) {
+            return PostgresError(.invalidQuery, "the setting \(setting.name) cannot be set by a unit of work")
+        }
         for query in queries {
             if let refusal = query.refusal(in: place) { return refusal }
         }

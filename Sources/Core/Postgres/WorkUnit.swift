@@ -7,7 +7,8 @@
 package struct WorkUnit: Sendable {
     /// The role the queries run as; nil for the role that logged in.
     package var role: String?
-    /// Settings by name, such as `request.jwt.claims`; set after the role, in order, at most ``maxSettings``.
+    /// Settings by name, such as `request.jwt.claims`; set after the role, in order, at most ``maxSettings``; never the role
+    /// itself.
     package var settings: [(name: String, value: String)]
     /// Whether PostgreSQL refuses every write (SQLSTATE 25006).
     package var readOnly: Bool
