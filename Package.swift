@@ -99,7 +99,10 @@ let package = Package(
             "PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Processes", "Primitives", "TestSupport"]),
         tests(
             "PlatformTests",
-            ["Platform", "Postgres", "EventLoop", "Processes", "Cryptography", "HTTP", "Primitives", "TestSupport"]),
+            [
+                "Platform", "Postgres", "EventLoop", "Processes", "Cryptography", "HTTP", "Primitives",
+                "PlatformTestSupport", "TestSupport",
+            ]),
         tests(
             "EmbeddedPostgresTests",
             ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "TestSupport", "CLinux"]),
@@ -107,10 +110,19 @@ let package = Package(
             "AuthTests",
             ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "EventLoop", "Primitives", "TestSupport"]),
         tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
-        tests("TenancyTests", ["Tenancy", "Platform", "HTTP", "Postgres", "Cryptography", "Primitives"]),
         tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),
         tests("ConsoleTests", ["Console", "HTTP", "EventLoop", "Primitives"]),
+        tests(
+            "TenancyTests",
+            [
+                "Tenancy", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
+                "PlatformTestSupport", "TestSupport",
+            ]),
         tests("TidyTests", []),
+        .target(
+            name: "PlatformTestSupport",
+            dependencies: ["Platform", "Postgres", "EventLoop", "Primitives", "TestSupport"],
+            path: "Tests/PlatformTestSupport", swiftSettings: swiftSettings),
         .target(
             name: "TestSupport",
             dependencies: ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "CLinux"],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Platform
+import PlatformTestSupport
 import Postgres
 import Primitives
 import TestSupport
@@ -7,7 +8,7 @@ import Testing
 
 @Suite struct BootstrapTests {
     @Test func aFreshDatabaseGetsThePlatformOnce() async throws {
-        try await BootstrapFixture.runEmpty { fixture in
+        try await TestProject.runEmpty { fixture in
             let clock = ContinuousClock()
             let start = clock.now
             let first = try await fixture.bootstrap()
@@ -27,7 +28,7 @@ import Testing
             "supabase/migrations/1_notes.sql": "create table notes (text text);",
             "supabase/seed.sql": "insert into notes values ('once');",
         ]
-        try await BootstrapFixture.runEmpty(files: files) { fixture in
+        try await TestProject.runEmpty(files: files) { fixture in
             let reports = try await withThrowingTaskGroup(of: Bootstrap.Report.self) { group in
                 for _ in 0..<4 { group.addTask { try await fixture.bootstrap() } }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -42,7 +43,7 @@ import Testing
         try await withThrowingTaskGroup(of: Void.self) { group in
             for _ in 0..<3 {
                 group.addTask {
-                    try await BootstrapFixture.runEmpty { fixture in
+                    try await TestProject.runEmpty { fixture in
                         let report = try await fixture.bootstrap()
                         #expect(!report.platformMigrations.isEmpty)
                     }
@@ -62,7 +63,7 @@ import Testing
             "supabase/migrations/readme.md": "not a migration",
             "supabase/migrations/.gitkeep": "",
         ]
-        try await BootstrapFixture.run(files: files) { fixture in
+        try await TestProject.run(files: files) { fixture in
             let report = try await fixture.bootstrap()
             #expect(report.projectMigrations == [])
             let owner = "select tableowner from pg_tables where tablename = 'notes'"
@@ -76,7 +77,7 @@ import Testing
                     20260102000000|second|insert into notes values ('Müller; $1')
                     """)
         }
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             for (path, text) in files { try fixture.write(path, text) }
             let report = try await fixture.bootstrap()
             #expect(report.projectMigrations == ["20260101000000_first", "20260102000000_second"])
@@ -88,7 +89,7 @@ import Testing
     }
 
     @Test func aFailingMigrationLeavesNothingAndNamesItsLine() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try fixture.write("supabase/migrations/1_good.sql", "create table good ();")
             try fixture.write(
                 "supabase/migrations/2_bad.sql", "create table half ();\n\ninsert into nowhere values (1);")
@@ -103,7 +104,7 @@ import Testing
     }
 
     @Test func historyAndFilesMustAgree() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try fixture.write("supabase/migrations/20260102000000_first.sql", "select 1;")
             _ = try await fixture.bootstrap()
 
@@ -127,14 +128,14 @@ import Testing
             create extension \(clause)pg_trgm;
             create table items (id uuid default uuid_generate_v4(), embedding vector(3));
             """
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try fixture.write("supabase/migrations/1_items.sql", sql)
             #expect(try await fixture.bootstrap().projectMigrations == ["1_items"])
         }
     }
 
     @Test func seedsRunOnce() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try fixture.write("supabase/migrations/1_notes.sql", "create table notes (text text);")
             try fixture.write("supabase/seeds/b.sql", "insert into notes values ('b') -- no semicolon")
             try fixture.write(
@@ -153,7 +154,7 @@ import Testing
     }
 
     @Test func aFailingSeedIsNotRecorded() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try fixture.write("supabase/migrations/1_notes.sql", "create table notes (text text);")
             try fixture.write("supabase/seed.sql", "insert into notes values ('a'); insert into notes values (1/0);")
             await #expect(throws: MigrationError.self) { try await fixture.bootstrap() }
@@ -164,7 +165,7 @@ import Testing
     }
 
     @Test func aMigrationCannotBecomeTheSuperuser() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try fixture.write(
                 "supabase/migrations/1_escape.sql", "reset role; set session authorization supabase_admin;")
             let error = try await #require(throws: MigrationError.self) { try await fixture.bootstrap() }
@@ -173,7 +174,7 @@ import Testing
     }
 
     @Test func anUnprivilegedLoginIsToldWhatIsMissing() async throws {
-        try await BootstrapFixture.runEmpty { fixture in
+        try await TestProject.runEmpty { fixture in
             // The roles may be there already: they are the cluster's.
             let role = "limited_\(fixture.server.name)"
             try await fixture.server.exec("create role \(role) login password 'p'")
@@ -186,7 +187,7 @@ import Testing
     }
 
     @Test func anOrdinaryLoginMayStartAnInstalledProject() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             try await fixture.server.exec(
                 "grant usage on schema atoll to postgres; grant select on atoll.migrations to postgres")
             try fixture.write("supabase/migrations/1_notes.sql", "create table notes (text text);")
@@ -196,7 +197,7 @@ import Testing
     }
 
     @Test func wrongEncodingIsRefused() async throws {
-        try await BootstrapFixture.runEmpty { fixture in
+        try await TestProject.runEmpty { fixture in
             let name = "latin_\(fixture.server.name)"
             try await fixture.server.exec(
                 "create database \(name) encoding 'LATIN1' locale 'C' template template0")
@@ -208,7 +209,7 @@ import Testing
     }
 
     @Test func passwordsAreSetWithoutBeingTold() async throws {
-        try await BootstrapFixture.run { fixture in
+        try await TestProject.run { fixture in
             let stored = try await fixture.server.exec(
                 "select rolname, rolpassword from pg_authid where rolname in ('authenticator', 'supabase_auth_admin')")
             #expect(stored.split(separator: "\n").allSatisfy { $0.contains("SCRAM-SHA-256$4096:") })

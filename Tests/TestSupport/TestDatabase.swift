@@ -74,5 +74,6 @@ package struct TestDatabase: Sendable {
 /// What psql refused.
 package struct TestDatabaseError: Error, Sendable, CustomStringConvertible {
     package var message: String
+    package init(message: String) { self.message = message }
     package var description: String { message }
 }

@@ -84,6 +84,27 @@ grant select (id, tenant_id, user_id, service_name, is_active, last_used_at, cre
     on tenancy.secrets
     to postgres;
 
+-- A bound, so that a tenant cannot fill the database with ciphertext. Two requests at once may go one over it.
+create function tenancy.limit_secrets() returns trigger
+    language plpgsql
+    security definer
+    set search_path = ''
+as $$
+begin
+    if (select count(*) from tenancy.secrets as s where s.tenant_id = new.tenant_id) >= 200 then
+        raise exception 'a tenant has at most 200 secrets' using errcode = '54000';
+    end if;
+    return new;
+end
+$$;
+
+revoke execute on function tenancy.limit_secrets() from public;
+
+create trigger secrets_limit
+    before insert on tenancy.secrets
+    for each row
+    execute function tenancy.limit_secrets();
+
 -- Every change of a secret leaves an entry, whoever makes it. Storing the same envelope again is no change.
 create function tenancy.audit_secret() returns trigger
     language plpgsql

@@ -1,55 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
-import EventLoop
-import class Foundation.FileManager
-import func Foundation.NSTemporaryDirectory
-import struct Foundation.URL
-import Platform
-import Postgres
-import Primitives
-import TestSupport
-import Testing
+internal import EventLoop
+private import class Foundation.FileManager
+private import func Foundation.NSTemporaryDirectory
+private import struct Foundation.URL
+package import Platform
+package import Postgres
+package import Primitives
+package import TestSupport
 
-/// A database that `Bootstrap` has made ready, and the project folder it was made ready for.
-struct BootstrapFixture: Sendable {
-    let server: TestDatabase
-    let folder: String
+/// A database that `Bootstrap` has made ready, and the project folder it was made ready for; both go when the test ends.
+package struct TestProject: Sendable {
+    /// As the superuser.
+    package let server: TestDatabase
+    /// The project's folder.
+    package let folder: String
 
     /// One password a role for the whole cluster: the tests run side by side on it.
-    static let passwords = Dictionary(
+    package static let passwords = Dictionary(
         uniqueKeysWithValues: Bootstrap.loginRoles.map { ($0, SecretString("test-password-of-\($0)")) })
 
     /// A new database with the platform in it, copied from a template that is made once.
     ///
     /// - Parameter files: the project's files by path, such as `supabase/seed.sql`.
-    static func run<T>(
-        files: [String: String] = [:], _ body: (BootstrapFixture) async throws -> T
+    package static func run<T>(
+        files: [String: String] = [:], _ body: (TestProject) async throws -> T
     ) async throws -> T {
         let template = try await TestCluster.shared.template(named: "platform_template") { database in
-            let fixture = try BootstrapFixture(server: database, files: [:])
-            defer { fixture.removeFolder() }
-            _ = try await fixture.bootstrap()
+            let project = try TestProject(server: database, files: [:])
+            defer { project.removeFolder() }
+            _ = try await project.bootstrap()
         }
-        return try await run(template: template, files: files) { fixture in
-            _ = try await fixture.bootstrap()
-            return try await body(fixture)
+        return try await run(template: template, files: files) { project in
+            _ = try await project.bootstrap()
+            return try await body(project)
         }
     }
 
     /// A new database without anything in it.
-    static func runEmpty<T>(
-        files: [String: String] = [:], _ body: (BootstrapFixture) async throws -> T
+    package static func runEmpty<T>(
+        files: [String: String] = [:], _ body: (TestProject) async throws -> T
     ) async throws -> T {
         try await run(template: "template1", files: files, body)
     }
 
+    /// A test holds up to a dozen connections, and the cluster allows 200.
+    private static let turnstile = Turnstile(8)
+
     private static func run<T>(
-        template: String, files: [String: String], _ body: (BootstrapFixture) async throws -> T
+        template: String, files: [String: String], _ body: (TestProject) async throws -> T
+    ) async throws -> T {
+        await turnstile.enter()
+        let result: Result<T, any Error>
+        do { result = .success(try await runAlone(template: template, files: files, body)) } catch {
+            result = .failure(error)
+        }
+        await turnstile.leave()
+        return try result.get()
+    }
+
+    private static func runAlone<T>(
+        template: String, files: [String: String], _ body: (TestProject) async throws -> T
     ) async throws -> T {
         let server = try await TestCluster.shared.makeDatabase(template: template)
-        let fixture = try BootstrapFixture(server: server, files: files)
-        defer { fixture.removeFolder() }
+        let project = try TestProject(server: server, files: files)
+        defer { project.removeFolder() }
         let result: Result<T, any Error>
-        do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
+        do { result = .success(try await body(project)) } catch { result = .failure(error) }
         try await server.drop()
         return try result.get()
     }
@@ -64,17 +80,18 @@ struct BootstrapFixture: Sendable {
     private func removeFolder() { try? FileManager.default.removeItem(atPath: folder) }
 
     /// Writes a file of the project.
-    func write(_ path: String, _ text: String) throws {
+    package func write(_ path: String, _ text: String) throws {
         let url = URL(fileURLWithPath: "\(folder)/\(path)")
         try FileManager.default.createDirectory(
             at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
         try text.write(to: url, atomically: true, encoding: .utf8)
     }
 
-    func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: "\(folder)/\(path)") }
+    /// Removes a file of the project.
+    package func remove(_ path: String) throws { try FileManager.default.removeItem(atPath: "\(folder)/\(path)") }
 
     /// Runs `Bootstrap` on a loop of its own, as a process that starts would.
-    func bootstrap(
+    package func bootstrap(
         as login: TestDatabase? = nil, _ configure: (inout Bootstrap.Settings) -> Void = { _ in }
     ) async throws -> Bootstrap.Report {
         var settings = Bootstrap.Settings(projectFolder: folder)
@@ -86,12 +103,12 @@ struct BootstrapFixture: Sendable {
     }
 
     /// The database as one of the roles that log in.
-    func login(_ role: String) -> TestDatabase {
+    package func login(_ role: String) -> TestDatabase {
         server.login(as: role, password: Self.passwords[role]?.reveal() ?? "")
     }
 
     /// Runs statements as a request would: logged in as `authenticator`, with role and claims set.
-    func request(_ role: String, claims: JSON = [:], _ sql: String) async -> String {
+    package func request(_ role: String, claims: JSON = [:], _ sql: String) async -> String {
         await login("authenticator").attempt(
             """
             set role \(role);
@@ -103,7 +120,7 @@ struct BootstrapFixture: Sendable {
     /// Inserts an account as Auth does.
     ///
     /// - Returns: its id and the tenant made for it.
-    func signUp(_ email: String, metadata: JSON = [:]) async throws -> Account {
+    package func signUp(_ email: String, metadata: JSON = [:]) async throws -> Account {
         let id = UUID.random()
         let row = try await login("supabase_auth_admin").exec(
             """
@@ -111,19 +128,21 @@ struct BootstrapFixture: Sendable {
             values ('\(id)', 'authenticated', 'authenticated', \(quoteLiteral(email)), \(quoteLiteral(metadata.text)))
             returning raw_app_meta_data ->> 'tenant_id'
             """)
-        return Account(id: id, tenant: try #require(UUID(row)))
+        guard let tenant = UUID(row) else { throw TestDatabaseError(message: "no tenant in the account: \(row)") }
+        return Account(id: id, tenant: tenant)
     }
 }
 
 /// A person who has signed up.
-struct Account: Sendable {
-    let id: UUID
-    let tenant: UUID
+package struct Account: Sendable {
+    package let id: UUID
+    /// The personal tenant.
+    package let tenant: UUID
 
     /// What the person's token says.
-    var claims: JSON { claims(tenant: tenant) }
+    package var claims: JSON { claims(tenant: tenant) }
 
-    func claims(tenant: UUID) -> JSON {
+    package func claims(tenant: UUID) -> JSON {
         [
             "sub": .string(id.description), "role": "authenticated",
             "app_metadata": .object(["tenant_id": .string(tenant.description)]),
@@ -132,7 +151,8 @@ struct Account: Sendable {
 }
 
 extension TestDatabase {
-    var address: PostgresAddress {
+    /// Where a `Database` connects to, over the Unix socket.
+    package var address: PostgresAddress {
         PostgresAddress(
             host: socketFolder, port: port, user: user, password: SecretString(password), database: name,
             tlsMode: .disable)

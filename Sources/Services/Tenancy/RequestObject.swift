@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+internal import Primitives
+
+/// A request's body as a JSON object.
+struct RequestObject: Sendable {
+    let members: JSONObject
+
+    /// - Throws: ``TenancyError`` with `invalidRequest`; `HTTPError` when the body cannot be read.
+    init(of request: HTTPRequest) async throws {
+        try self.init(bytes: try await request.body.collect())
+    }
+
+    init(bytes: [UInt8]) throws(TenancyError) {
+        guard let members = (try? JSON(parsing: bytes))?.objectValue else {
+            throw TenancyError(.invalidRequest, "The body is not a JSON object")
+        }
+        self.members = members
+    }
+
+    /// A text that must be there and not empty.
+    func required(_ name: String) throws(TenancyError) -> String {
+        guard let text = members[name]?.stringValue, !text.isEmpty else { throw .missingFields }
+        return text
+    }
+}
