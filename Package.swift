@@ -94,7 +94,7 @@ let package = Package(
         tests("EventLoopTests", ["EventLoop", "Primitives", "CLinux"]),
         tests("ProcessesTests", ["Processes", "EventLoop", "CLinux"]),
         tests("CryptographyTests", ["Cryptography", "Primitives"]),
-        tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux"]),
+        tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux", "COpenSSL"]),
         tests(
             "PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Processes", "Primitives", "TestSupport"]),
         tests(
