@@ -23,7 +23,7 @@ package func eventually(
 }
 
 /// Runs `body`, which blocks, on a thread of its own, so that the tests' few shared threads stay free.
-func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
+package func onThread<T: Sendable>(_ body: @escaping @Sendable () throws -> T) async throws -> T {
     try await withCheckedThrowingContinuation { continuation in
         do {
             _ = try WorkerThread(name: "test") { continuation.resume(with: Result { try body() }) }

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+/// A duration in Go's form ("1h30m", "5s"); nil for anything else, for negative ones, and beyond a hundred years.
+package func parseDuration(_ text: String) -> Duration? { GoDuration.parse(text) }
+
 /// Durations as Go's `time.ParseDuration` reads them ("1h30m", "5s", "1.5h", "300ms"), to the microsecond; never negative.
 enum GoDuration {
     /// nil when the text is no duration, is negative, or exceeds a hundred years.

@@ -224,8 +224,8 @@ extension ProjectConfiguration {
             static var fields: [ConfigurationField<EmbeddedCluster>] {
                 Field.optional(
                     "programs", \.programs, .text,
-                    "Folder of PostgreSQL's programs (`initdb`, `postgres`). Unset takes what `make setup` unpacked, then the system's.",
-                    variables: ["ATOLL_POSTGRES"])
+                    "Folder of PostgreSQL's programs (`initdb`, `postgres`). Unset takes what `make setup` unpacked, then the system's."
+                )
                 Field.optional(
                     "user", \.user, .text,
                     "Who runs PostgreSQL when Atoll is started by root, which PostgreSQL refuses. Unset takes the first of `atoll`, `postgres` and `nobody`."

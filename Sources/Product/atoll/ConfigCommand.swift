@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Platform
+internal import Primitives
+
+/// `atoll config`
+enum ConfigCommand {
+    static func run(_ invocation: Invocation) throws -> Int32 {
+        let folder = try ProjectFolder.find(from: invocation.workdir)
+        let loaded = try folder.loadConfiguration(overrides: try ServerFlags.overrides(invocation))
+        for warning in loaded.warnings { Output.printError("\(warning)") }
+        if !folder.hasConfigurationFile {
+            Output.printError("\(folder.path) has no supabase/config.toml; these are the defaults")
+        }
+        Output.print(OutputFormat(invocation).text(loaded.configuration.masked.objectValue ?? JSONObject()))
+        return 0
+    }
+}
+
+/// `atoll version`
+enum VersionCommand {
+    static func run(_ invocation: Invocation) throws -> Int32 {
+        let format = OutputFormat(invocation)
+        Output.print(
+            format == .pretty
+                ? "atoll \(CommandLineProgram.version)"
+                : format.text(["version": .string(CommandLineProgram.version)]))
+        return 0
+    }
+}
+
+/// `atoll reference`: what the pages of `docs/` that are made from the program should hold.
+enum ReferenceCommand {
+    static func run(_ invocation: Invocation) throws -> Int32 {
+        Output.write(invocation.argument(0) == "cli" ? Help.markdown : ConfigurationReference.markdown, to: 1)
+        return 0
+    }
+}

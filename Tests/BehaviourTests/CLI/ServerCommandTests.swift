@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Primitives
+import Processes
+import TestSupport
+import Testing
+
+/// start, status, stop and serve on a real server.
+@Suite(.serialized) struct ServerCommandTests {
+    private func portFlags() throws -> [String] {
+        let ports = try freePorts(2)
+        return ["--port", "\(ports[0])", "--set", "db.port=\(ports[1])"]
+    }
+
+    @Test func startRunsInTheBackgroundUntilStop() async throws {
+        try await onThread {
+            try CommandLineProgram.inFolder { atoll in
+                #expect(try atoll.run(["stop"]).code == 0)
+                let flags = try portFlags()
+                let started = try atoll.run(["start", "-o", "json"] + flags)
+                #expect(started.code == 0, "\(started.errors)")
+                let values = try JSON(parsing: started.output)
+                #expect(values["API_URL"]?.stringValue == "http://127.0.0.1:\(flags[1])")
+
+                // The flags count for later commands, too.
+                let status = try atoll.run(["status", "-o", "json", "--override-name", "api.url=URL"])
+                #expect(status.code == 0, "\(status.errors)")
+                let named = try JSON(parsing: status.output)
+                #expect(named["URL"] == values["API_URL"])
+                #expect(named["DB_URL"] == values["DB_URL"])
+
+                let again = try atoll.run(["start"] + flags)
+                #expect(again.code == 0)
+                #expect(again.errors.contains("already runs"))
+
+                let second = try atoll.run(["serve"] + flags)
+                #expect(second.code == 1)
+                #expect(second.errors.contains("a server already runs"))
+
+                // Secrets and flags stay out of the process list.
+                let file = try #require(atoll.read(".atoll/atoll.pid"))
+                let process = try #require(try JSON(parsing: file)["pid"]?.intValue)
+                let arguments = FileSystem.read("/proc/\(process)/cmdline", maxBytes: 4096)
+                #expect(arguments?.contains("--set") == false)
+
+                let stopped = try atoll.run(["stop"])
+                #expect(stopped.code == 0, "\(stopped.errors)")
+                #expect(atoll.read(".atoll/atoll.pid") == nil)
+                #expect(try atoll.run(["status"]).code == 1)
+            }
+        }
+    }
+
+    @Test func startSaysWhyAServerEnded() async throws {
+        try await onThread {
+            try CommandLineProgram.inFolder { atoll in
+                let result = try atoll.run(
+                    ["start"], environment: ["DATABASE_URL": "postgresql://nobody:hidden@127.0.0.1:1/postgres"])
+                #expect(result.code == 1)
+                #expect(result.errors.contains("the server ended while it started"))
+                #expect(!result.errors.contains("hidden"))
+                #expect(atoll.read(".atoll/log")?.contains("hidden") == false)
+            }
+        }
+    }
+
+    @Test func aStrangerWithTheServersIdIsNotStopped() async throws {
+        try await onThread {
+            try CommandLineProgram.inFolder { atoll in
+                // This process, said to be a server that started at another time.
+                try atoll.write(
+                    "{\"pid\":\(getpid()),\"start_ticks\":1,\"api_url\":\"http://127.0.0.1:1\",\"host\":\"127.0.0.1\",\"port\":1,\"tls\":false}",
+                    to: ".atoll/atoll.pid")
+                let result = try atoll.run(["stop", "--force"])
+                #expect(result.code == 0)
+                #expect(result.output.hasPrefix("No server runs"))
+            }
+        }
+    }
+}
