@@ -52,6 +52,17 @@ import Testing
         }
     }
 
+    @Test(arguments: ["vacuum", "create index concurrently i on t (a)", "create database never_made"])
+    func whatCannotRunInATransactionIsTheServersToRefuse(sql: String) async throws {
+        try await DatabaseFixture.run({ $0.connectionsPerLoop = 1 }) { fixture in
+            try await fixture.database.query("create table t (a int)")
+            let error = await postgresError { try await fixture.database.query(PostgresQuery(sql: sql)) }
+            #expect(error?.sqlState == "25001")
+            #expect(try await fixture.database.query("select 1")[0][0].int == 1)
+            #expect(fixture.counter("connections_opened") == 1)
+        }
+    }
+
     @Test func refusesNULInEveryPlace() async throws {
         try await DatabaseFixture.run { fixture in
             let units: [WorkUnit] = [

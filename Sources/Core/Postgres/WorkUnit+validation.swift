@@ -20,13 +20,24 @@ extension WorkUnit {
             return .containsNUL("a setting")
         }
         // The role of a unit is its `role` alone, whatever reaches its settings.
-        for setting in settings where ["role", "session_authorization"].contains(setting.name.lowercased()) {
+        for setting in settings where Self.isIdentity(setting.name) {
             return PostgresError(.invalidQuery, "the setting \(setting.name) cannot be set by a unit of work")
         }
         for query in queries {
             if let refusal = query.refusal(in: place) { return refusal }
         }
         return nil
+    }
+}
+
+extension WorkUnit {
+    /// Whether a setting decides who the queries run as. Names of settings are compared without regard to case.
+    private static func isIdentity(_ name: String) -> Bool {
+        switch name.utf8.count {
+        case 4: name.lowercased() == "role"
+        case 21: name.lowercased() == "session_authorization"
+        default: false
+        }
     }
 }
 
