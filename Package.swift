@@ -65,7 +65,7 @@ let package = Package(
 
         // Services: never import each other.
         library("Services", "Auth", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
-        library("Services", "REST", ["Primitives", "EventLoop", "HTTP", "Postgres", "Platform"]),
+        library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.
@@ -109,7 +109,12 @@ let package = Package(
         tests(
             "AuthTests",
             ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "EventLoop", "Primitives", "TestSupport"]),
-        tests("RESTTests", ["REST", "Platform", "HTTP", "Postgres", "Primitives"]),
+        tests(
+            "RESTTests",
+            [
+                "REST", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Processes", "Primitives",
+                "TestSupport",
+            ]),
         tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),
         tests("ConsoleTests", ["Console", "HTTP", "EventLoop", "Primitives"]),
         tests(

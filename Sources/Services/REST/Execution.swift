@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Postgres
+
+/// What the database returned for a request.
+struct Outcome: Sendable {
+    var result: PostgresResult
+    var estimate: PostgresResult?
+}
+
+/// Runs a statement as its identity.
+struct Execution: Sendable {
+    let request: APIRequest
+    let plan: Plan
+    let statement: Statement
+    let identity: RESTIdentity
+    let configuration: RESTConfiguration
+
+    /// Whether the result decides if the transaction is committed. Then it needs a second round trip; all else takes one.
+    private var isConditional: Bool {
+        if configuration.rollsBack(request.preferences.transaction) { return true }
+        switch request.action {
+        case .read, .call(readOnly: true), .inspect: return false
+        case .upsert: return true
+        case .create, .update, .delete, .call(readOnly: false):
+            return wantsOneRow || request.preferences.bindingMaxAffected != nil
+        }
+    }
+
+    private var wantsOneRow: Bool {
+        if case .object = plan.body { return true }
+        if case .mutation = plan.source, case .object? = try? Planner.relationMedia(request.accepts) { return true }
+        return false
+    }
+
+    private var isReadOnly: Bool { request.action == .read || request.action == .call(readOnly: true) }
+
+    /// - Throws: `PostgresError`, or ``RESTError`` where the result is refused, and then nothing is committed.
+    func run(on database: Database, settings: [(name: String, value: String)]) async throws -> Outcome {
+        var queries: [PostgresQuery] = []
+        if let function = configuration.preRequest { queries.append(Self.preRequest(function)) }
+        let position = queries.count
+        queries.append(statement.query)
+        if let estimate = statement.estimate { queries.append(estimate) }
+
+        guard isConditional else {
+            let results = try await database.run(
+                WorkUnit(role: identity.role, settings: settings, readOnly: isReadOnly, queries: queries))
+            let outcome = outcome(results, at: position)
+            try check(outcome)
+            return outcome
+        }
+        do {
+            return try await database.withTransaction(
+                role: identity.role, settings: settings, readOnly: isReadOnly
+            ) { transaction in
+                let outcome = outcome(try await transaction.run(queries), at: position)
+                try check(outcome)
+                if configuration.rollsBack(request.preferences.transaction) {
+                    // Deferred constraints are checked as a commit would, before it is undone.
+                    _ = try await transaction.run(["set constraints all immediate"])
+                    throw RolledBack(outcome: outcome)
+                }
+                return outcome
+            }
+        } catch let rolledBack as RolledBack {
+            return rolledBack.outcome
+        }
+    }
+
+    /// Leaves the transaction without committing it.
+    private struct RolledBack: Error {
+        var outcome: Outcome
+    }
+
+    private func outcome(_ results: [PostgresResult], at position: Int) -> Outcome {
+        Outcome(
+            result: results[position], estimate: results.count > position + 1 ? results[position + 1] : nil)
+    }
+
+    private func check(_ outcome: Outcome) throws(RESTError) {
+        let rowCount = Int(outcome.result.string(0, Statement.ColumnIndex.rowCount) ?? "") ?? 0
+        if request.action == .upsert, rowCount != 1 { throw .upsertKeyMismatch }
+        if wantsOneRow, rowCount != 1 { throw .notSingular(rowCount: rowCount) }
+        if let limit = request.preferences.bindingMaxAffected, !isReadOnly || request.action == .call(readOnly: false),
+            rowCount > limit
+        {
+            throw .tooManyAffected(rowCount: rowCount)
+        }
+    }
+
+    /// `select "schema"."function"()` of a dotted name; a bare one is found by the search path.
+    private static func preRequest(_ function: String) -> PostgresQuery {
+        let parts = function.split(separator: ".").map { quoteIdentifier(String($0)) }
+        return PostgresQuery(sql: "select \(parts.joined(separator: "."))()")
+    }
+}

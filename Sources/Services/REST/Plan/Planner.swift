@@ -1,0 +1,367 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Resolves the names of a request against the schema cache.
+struct Planner {
+    let cache: SchemaCache
+    let configuration: RESTConfiguration
+    let request: APIRequest
+    private var aliasCount = 0
+
+    init(cache: SchemaCache, configuration: RESTConfiguration, request: APIRequest) {
+        self.cache = cache
+        self.configuration = configuration
+        self.request = request
+    }
+
+    // MARK: Reading
+
+    /// The plan of a GET or HEAD of a relation.
+    mutating func read(_ name: String, media: MediaType) throws(RESTError) -> Plan {
+        let relation = try relation(name)
+        let read = try readPlan(of: relation, filtersTarget: true)
+        return Plan(
+            source: .relation, read: read, body: request.isHead ? .none : Self.body(media),
+            count: request.preferences.count, maxRows: configuration.maxRows, locationKey: nil)
+    }
+
+    func relation(_ name: String) throws(RESTError) -> Relation {
+        let qualified = QualifiedName(schema: request.schema, name: name)
+        guard let relation = cache.relations[qualified] else {
+            throw .noRelation(
+                schema: request.schema, name: name,
+                suggestion: cache.similarRelation(to: name, in: request.schema))
+        }
+        return relation
+    }
+
+    private static func body(_ media: MediaType) -> Plan.Body {
+        switch media {
+        case .object(let stripsNulls): .object(stripsNulls: stripsNulls)
+        case .strippedArray: .array(stripsNulls: true)
+        case .csv: .csv
+        case .any, .json, .openAPI, .form, .plainText, .xml, .octets, .other: .array(stripsNulls: false)
+        }
+    }
+
+    private mutating func readPlan(of relation: Relation, filtersTarget: Bool) throws(RESTError) -> ReadPlan {
+        var plan = ReadPlan(
+            relation: relation.name, alias: relation.name.name, columns: relation.columns, fields: [])
+        try fill(&plan, with: request.query.select ?? [.field(SelectField(field: FieldPath(name: "*")))])
+        try attach(to: &plan, filtersTarget: filtersTarget)
+        return plan
+    }
+
+    private mutating func fill(_ plan: inout ReadPlan, with items: [SelectItem]) throws(RESTError) {
+        for item in items {
+            switch item {
+            case .field(let field):
+                guard field.aggregate == nil else { throw .aggregatesDisabled }
+                plan.fields.append(field)
+            case .relation(let relation): plan.embeds.append(try embed(relation, in: plan))
+            }
+        }
+    }
+
+    private mutating func embed(_ selected: SelectRelation, in parent: ReadPlan) throws(RESTError) -> ReadPlan.Embed {
+        let relationship = try relationship(from: parent, to: selected)
+        guard !selected.isSpread || relationship.isToOne else {
+            throw .notImplemented("Spreading a to-many relationship.")
+        }
+        aliasCount += 1
+        let number = aliasCount
+        let target = cache.relations[relationship.target]
+        // Names of more than 63 bytes are cut by PostgreSQL; a short stem leaves room for the number that makes them differ.
+        let stem = String(relationship.target.name.prefix(12))
+        var plan = ReadPlan(
+            relation: relationship.target, alias: "\(stem)_\(number)", columns: target?.columns ?? [], fields: [])
+        try fill(&plan, with: selected.items)
+        return ReadPlan.Embed(
+            name: selected.alias ?? selected.name, relationship: relationship, alias: "_embed_\(number)",
+            junctionAlias: "_junction_\(number)", isInner: selected.join == .inner, isSpread: selected.isSpread,
+            isHidden: selected.items.isEmpty, plan: plan)
+    }
+
+    // MARK: Relationships
+
+    private func relationship(
+        from parent: ReadPlan, to selected: SelectRelation
+    ) throws(RESTError) -> Relationship {
+        let parentName = parent.relation ?? resultRelation ?? QualifiedName(schema: request.schema, name: parent.alias)
+        let found = (cache.relationships[parentName] ?? []).filter { matches($0, selected) }
+        if found.count == 1 { return found[0] }
+        if found.isEmpty {
+            let neighbours = (cache.relationships[parentName] ?? []).map(\.target.name)
+            let isNeighbour = neighbours.contains(selected.name)
+            throw .noRelationship(
+                parent: parentName.name, child: selected.name, hint: selected.hint, schema: request.schema,
+                suggestion: isNeighbour ? nil : Similarity.best(of: neighbours, to: selected.name, threshold: 0.5))
+        }
+        throw .ambiguousRelationship(
+            parent: parentName.name, child: selected.name, candidates: found.map { Self.candidate($0, selected.name) })
+    }
+
+    /// The relation whose rows a function returns, while a call is planned.
+    private var resultRelation: QualifiedName?
+
+    private func matches(_ relationship: Relationship, _ selected: SelectRelation) -> Bool {
+        guard relationship.target.schema == request.schema else { return false }
+        // Of a relation's relationships with itself, the relation's own name means the rows that refer to this one; the row referred to
+        // goes by the foreign key or its column.
+        let isOwnParent = relationship.source == relationship.target && relationship.refersToTarget
+        let isTarget = relationship.target.name == selected.name && !isOwnParent
+        if let hint = selected.hint {
+            return isTarget && Self.isNamed(hint, relationship)
+        }
+        if isTarget { return true }
+        // A to-one relationship may go by its foreign key or by the column that holds it.
+        switch relationship.kind {
+        case .manyToOne(let link), .oneToOne(let link, isParent: false):
+            return link.constraint == selected.name || link.pairs.count == 1 && link.pairs[0].from == selected.name
+        case .oneToMany(let link), .oneToOne(let link, isParent: true): return link.constraint == selected.name
+        case .manyToMany: return false
+        }
+    }
+
+    private static func isNamed(_ hint: String, _ relationship: Relationship) -> Bool {
+        switch relationship.kind {
+        case .manyToOne(let link), .oneToOne(let link, _), .oneToMany(let link):
+            link.constraint == hint
+                || link.pairs.count == 1 && (link.pairs[0].from == hint || link.pairs[0].to == hint)
+        case .manyToMany(let junction, _, _): junction.name == hint
+        }
+    }
+
+    private static func candidate(_ relationship: Relationship, _ name: String) -> RESTError.AmbiguousRelationship {
+        func columns(_ pairs: [Relationship.Pair], _ side: KeyPath<Relationship.Pair, String>) -> String {
+            pairs.map { $0[keyPath: side] }.joined(separator: ", ")
+        }
+        func using(_ link: Relationship.Link) -> String {
+            "\(link.constraint) using \(relationship.source.name)(\(columns(link.pairs, \.from))) and \(relationship.target.name)(\(columns(link.pairs, \.to)))"
+        }
+        let embedding = "\(relationship.source.name) with \(relationship.target.name)"
+        switch relationship.kind {
+        case .manyToOne(let link):
+            return .init(
+                cardinality: "many-to-one", relationship: using(link), embedding: embedding,
+                suggestion: "\(name)!\(link.constraint)")
+        case .oneToOne(let link, _):
+            return .init(
+                cardinality: "one-to-one", relationship: using(link), embedding: embedding,
+                suggestion: "\(name)!\(link.constraint)")
+        case .oneToMany(let link):
+            return .init(
+                cardinality: "one-to-many", relationship: using(link), embedding: embedding,
+                suggestion: "\(name)!\(link.constraint)")
+        case .manyToMany(let junction, let source, let target):
+            return .init(
+                cardinality: "many-to-many",
+                relationship:
+                    "\(junction.name) using \(source.constraint)(\(columns(source.pairs, \.to))) and \(target.constraint)(\(columns(target.pairs, \.from)))",
+                embedding: embedding, suggestion: "\(name)!\(junction.name)")
+        }
+    }
+
+    // MARK: Filters, order and ranges
+
+    /// Hangs what the query says of the target and of embedded relations on their plans.
+    private func attach(to plan: inout ReadPlan, filtersTarget: Bool) throws(RESTError) {
+        let query = request.query
+        for filter in query.filters where filtersTarget || !filter.path.isEmpty {
+            try update(&plan, filter.path[...]) { $0.filters.append(.filter(filter.value)) }
+        }
+        for tree in query.logic where filtersTarget || !tree.path.isEmpty {
+            try update(&plan, tree.path[...]) { $0.filters.append(tree.value) }
+        }
+        for order in query.order {
+            try update(&plan, order.path[...]) { $0.order = order.value }
+        }
+        for path in Set((query.limits + query.offsets).map(\.path)) where !path.isEmpty {
+            let range = try query.range(at: path)
+            try update(&plan, path[...]) { $0.range = range }
+        }
+        if filtersTarget { plan.range = request.range.capped(configuration.maxRows) }
+        try checkOrder(plan)
+    }
+
+    private func update(
+        _ plan: inout ReadPlan, _ path: ArraySlice<String>, _ change: (inout ReadPlan) -> Void
+    ) throws(RESTError) {
+        guard let name = path.first else { return change(&plan) }
+        // The name in the answer goes first; a relation renamed there is still found by its own.
+        guard
+            let index = plan.embeds.firstIndex(where: { $0.name == name })
+                ?? plan.embeds.firstIndex(where: { $0.relationship.target.name == name })
+        else { throw .notEmbedded(name) }
+        try update(&plan.embeds[index].plan, path.dropFirst(), change)
+    }
+
+    private func checkOrder(_ plan: ReadPlan) throws(RESTError) {
+        for term in plan.order {
+            guard let name = term.relation else { continue }
+            guard let embed = plan.embed(named: name) else { throw .notEmbedded(name) }
+            guard embed.relationship.isToOne else {
+                throw .relatedOrder(parent: plan.relation?.name ?? plan.alias, relation: name)
+            }
+        }
+        for embed in plan.embeds { try checkOrder(embed.plan) }
+    }
+
+    // MARK: Writing
+
+    /// The plan of a POST, PATCH, PUT or DELETE of a relation.
+    mutating func mutation(_ name: String, payload: Payload?, media: MediaType) throws(RESTError) -> Plan {
+        let relation = try relation(name)
+        let returns = request.preferences.return ?? .minimal
+        var read = try readPlan(of: relation, filtersTarget: false)
+        read.relation = nil
+        let kind = try kind(relation, payload)
+        let filters: [LogicTree] =
+            switch kind {
+            case .insert: []
+            case .update, .delete:
+                request.query.filters.filter(\.path.isEmpty).map { .filter($0.value) }
+                    + request.query.logic.filter(\.path.isEmpty).map(\.value)
+            }
+        let isInsert = request.action == .create
+        let showsLocation = isInsert && returns == .headersOnly && !relation.primaryKey.isEmpty
+        let returning: MutationPlan.Returning =
+            switch returns {
+            case .representation: Self.returning(read, relation)
+            case .headersOnly: showsLocation ? .columns(relation.primaryKey) : .nothing
+            case .minimal: .nothing
+            }
+        if returns != .representation { read.embeds = []; read.order = [] }
+        return Plan(
+            source: .mutation(
+                MutationPlan(relation: relation, kind: kind, filters: filters, returning: returning)),
+            read: read, body: returns == .representation ? Self.body(media) : .none,
+            count: request.preferences.count, maxRows: nil,
+            locationKey: showsLocation ? relation.primaryKey : nil)
+    }
+
+    private func kind(_ relation: Relation, _ payload: Payload?) throws(RESTError) -> MutationPlan.Kind {
+        switch request.action {
+        case .delete: return .delete
+        case .update: return .update(try rows(payload, of: relation))
+        case .upsert:
+            return .insert(
+                try rows(payload, of: relation), .init(columns: relation.primaryKey, merges: true),
+                keyFilters: try keyFilters(relation))
+        case .create, .read, .call, .inspect:
+            let columns = request.query.conflictColumns ?? relation.primaryKey
+            let conflict: MutationPlan.Conflict? =
+                columns.isEmpty
+                ? nil
+                : request.preferences.resolution.map { .init(columns: columns, merges: $0 == .mergeDuplicates) }
+            return .insert(try rows(payload, of: relation), conflict, keyFilters: [])
+        }
+    }
+
+    private func rows(_ payload: Payload?, of relation: Relation) throws(RESTError) -> MutationPlan.Rows {
+        guard case .json(let bytes, let isArray, let keys, let isEmptyArray)? = payload else {
+            throw .invalidBody("Empty or invalid json")
+        }
+        var columns: [Column] = []
+        for key in keys where !columns.contains(where: { $0.name == key }) {
+            guard let column = relation.column(key) else { throw .noColumn(key, relation: relation.name.name) }
+            columns.append(column)
+        }
+        return MutationPlan.Rows(
+            bytes: bytes, isArray: isArray, columns: columns, isEmpty: isEmptyArray,
+            usesDefaults: request.preferences.missing == .default)
+    }
+
+    /// The filters of a PUT: exactly one `eq` for each column of the primary key.
+    private func keyFilters(_ relation: Relation) throws(RESTError) -> [Filter] {
+        guard request.query.limits.isEmpty, request.query.offsets.isEmpty else { throw .upsertTakesNoRange }
+        let filters = request.query.filters.filter(\.path.isEmpty).map(\.value)
+        let areKeys = filters.allSatisfy { filter in
+            guard case .quantified(.eq, nil, _) = filter.operation else { return false }
+            return !filter.isNegated && filter.field.steps.isEmpty
+        }
+        guard areKeys, request.query.logic.isEmpty, !relation.primaryKey.isEmpty,
+            filters.map(\.field.name).sorted() == relation.primaryKey.sorted()
+        else { throw .upsertNeedsKeyFilters }
+        return filters
+    }
+
+    private static func returning(_ read: ReadPlan, _ relation: Relation) -> MutationPlan.Returning {
+        var names: [String] = []
+        var isWhole = false
+        func add(_ name: String) {
+            if !names.contains(name) { names.append(name) }
+        }
+        for field in read.fields.compactMap(\.field) {
+            if field.isWholeRow { isWhole = true } else { add(field.name) }
+        }
+        for term in read.order where term.relation == nil { add(term.field.name) }
+        for embed in read.embeds {
+            switch embed.relationship.kind {
+            case .manyToOne(let link), .oneToOne(let link, _), .oneToMany(let link), .manyToMany(_, let link, _):
+                for pair in link.pairs { add(pair.from) }
+            }
+        }
+        if isWhole { return .everything(and: names.filter { relation.column($0) == nil }) }
+        return names.isEmpty ? .nothing : .columns(names)
+    }
+
+    // MARK: Calling
+
+    /// The plan of a function's call.
+    mutating func call(_ name: String, payload: Payload?, accepts: [MediaType]) throws(RESTError) -> (Plan, MediaType) {
+        let (function, arguments) = try FunctionResolution(cache: cache, request: request).resolve(name, payload)
+        if request.preferences.bindingMaxAffected != nil, !function.returnsSet { throw .callAffectedNeedsSet }
+        let media = try Self.media(accepts, for: function)
+        var read = ReadPlan(relation: nil, alias: "_call", columns: [], fields: [])
+        var body: Plan.Body
+        switch function.result {
+        case .void: body = .none
+        case .scalar:
+            body =
+                switch media {
+                case .plainText, .xml, .octets: .raw
+                case .csv: .csv
+                case .any, .json, .object, .strippedArray, .openAPI, .form, .other: .scalar(isSet: function.returnsSet)
+                }
+            read.fields = [SelectField(field: FieldPath(name: "*"))]
+            read.range = request.range.capped(configuration.maxRows)
+        case .composite(let relation):
+            resultRelation = relation
+            read.columns = relation.flatMap { cache.relations[$0] }?.columns ?? []
+            try fill(&read, with: request.query.select ?? [.field(SelectField(field: FieldPath(name: "*")))])
+            try attach(to: &read, filtersTarget: true)
+            body = Self.body(media)
+            if !function.returnsSet, case .array(let stripsNulls) = body { body = .composite(stripsNulls: stripsNulls) }
+        }
+        if request.isHead { body = .none }
+        let plan = Plan(
+            source: .call(CallPlan(function: function, arguments: arguments)), read: read, body: body,
+            count: request.preferences.count, maxRows: configuration.maxRows, locationKey: nil)
+        return (plan, media)
+    }
+
+    private static func media(_ accepts: [MediaType], for function: Function) throws(RESTError) -> MediaType {
+        for type in accepts {
+            switch type {
+            case .any: return .json
+            case .json, .object, .strippedArray, .csv: return type
+            case .plainText, .xml, .octets:
+                if case .scalar = function.result, !function.returnsSet { return type }
+            case .openAPI, .form, .other: continue
+            }
+        }
+        throw .mediaTypesUnavailable(accepts.map(\.name))
+    }
+
+    /// The type in which a relation's rows are answered.
+    static func relationMedia(_ accepts: [MediaType]) throws(RESTError) -> MediaType {
+        for type in accepts {
+            switch type {
+            case .any: return .json
+            case .json, .object, .strippedArray, .csv: return type
+            case .openAPI, .form, .plainText, .xml, .octets, .other: continue
+            }
+        }
+        throw .mediaTypesUnavailable(accepts.map(\.name))
+    }
+}

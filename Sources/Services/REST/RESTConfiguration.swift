@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the REST service is told: which schemas it exposes and how requests run.
+package struct RESTConfiguration: Sendable {
+    /// How a transaction ends.
+    package enum TransactionEnd: Sendable {
+        /// What succeeds is committed.
+        case commit
+        /// As `commit`, unless the request says `Prefer: tx=rollback`.
+        case commitAllowingOverride
+        /// Everything is rolled back: for trials and tests.
+        case rollback
+        /// As `rollback`, unless the request says `Prefer: tx=commit`.
+        case rollbackAllowingOverride
+    }
+
+    /// The exposed schemas; the first is the default.
+    package var schemas = ["public"]
+    /// Schemas behind the request's on the search path, where functions and operators of extensions live.
+    package var extraSearchPath = ["public", "extensions"]
+    /// The most rows an answer has, whatever is asked for; nil for no such limit.
+    package var maxRows: Int? = 1000
+    /// A function called, with no argument, before each request's work, in its transaction: `schema.name`.
+    package var preRequest: String?
+    /// How a transaction ends.
+    package var transactionEnd = TransactionEnd.commit
+    /// Settings of functions that hold for the whole transaction when the function is called by request.
+    package var hoistedSettings = [
+        "statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation",
+    ]
+    /// The largest request body, in bytes.
+    package var maxBodyBytes = 10 << 20
+    /// The longest query string, in bytes.
+    package var maxQueryBytes = 64 << 10
+    /// The most filters, embedded relations and sort terms of one request together.
+    package var maxTerms = 1000
+    /// Settings given to each transaction, such as `app.settings.name`.
+    package var settings: [(name: String, value: String)] = []
+
+    package init() {}
+
+    var allowsTransactionOverride: Bool {
+        switch transactionEnd {
+        case .commit, .rollback: false
+        case .commitAllowingOverride, .rollbackAllowingOverride: true
+        }
+    }
+
+    /// Whether a request's transaction is rolled back, given what it prefers.
+    func rollsBack(_ preferred: Preferences.TransactionEnd?) -> Bool {
+        switch transactionEnd {
+        case .commit: false
+        case .rollback: true
+        case .commitAllowingOverride: preferred == .rollback
+        case .rollbackAllowingOverride: preferred != .commit
+        }
+    }
+}

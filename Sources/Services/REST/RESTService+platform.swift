@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Cryptography
+internal import HTTP
+package import Platform
+package import Postgres
+package import Primitives
+
+extension RESTConfiguration {
+    /// What `[api]` of a project's configuration says.
+    package init(_ api: ProjectConfiguration.API) {
+        self.init()
+        if !api.schemas.isEmpty { schemas = api.schemas }
+        extraSearchPath = api.extraSearchPath
+        maxRows = api.maxRows
+    }
+}
+
+extension RESTService {
+    /// The service behind the platform's gateway: an API key, and a user's token beside it.
+    package init(
+        _ configuration: RESTConfiguration, database: Database, store: SchemaCacheStore, access: AccessControl, log: Log
+    ) {
+        self.init(configuration, database: database, store: store, log: log) { request in
+            do throws(AccessError) {
+                let principal = try access.principal(for: request)
+                return RESTIdentity(
+                    role: principal.role.rawValue, claims: principal.claims, isAnonymous: principal.role == .anon)
+            } catch {
+                switch error {
+                case .invalidToken(let reason): throw RESTError(reason, partCount: Self.partCount(of: request))
+                // Keys are the gateway's matter, and answered in its form.
+                case .missingKey, .invalidKey, .roleNotAllowed: throw error
+                }
+            }
+        }
+    }
+
+    private static func partCount(of request: HTTPRequest) -> Int {
+        AccessControl.bearerToken(of: request)?.split(separator: ".", omittingEmptySubsequences: false).count ?? 0
+    }
+}
+
+extension RESTError {
+    /// The refusal of a token, in PostgREST's words.
+    ///
+    /// - Parameter partCount: how many parts, separated by dots, the token has.
+    package init(_ error: JWTError, partCount: Int) {
+        switch error {
+        case .malformed where partCount == 0:
+            self = .unauthorized(code: "PGRST301", message: "Empty JWT is sent in Authorization header")
+        case .malformed where partCount != 3:
+            self = .unauthorized(code: "PGRST301", message: "Expected 3 parts in JWT; got \(partCount)")
+        case .unsupportedAlgorithm:
+            self = .unauthorized(
+                code: "PGRST301", message: "Wrong or unsupported encoding algorithm",
+                details: "JWT is unsecured but expected 'alg' was not 'none'")
+        case .expired: self = .unauthorized(code: "PGRST303", message: "JWT expired")
+        case .notYetValid: self = .unauthorized(code: "PGRST303", message: "JWT not yet valid")
+        case .wrongAudience: self = .unauthorized(code: "PGRST303", message: "JWT not in audience")
+        case .invalidClaim(let name):
+            let type = name == "aud" ? "string or an array of strings" : "number"
+            self = .unauthorized(code: "PGRST303", message: "The JWT '\(name)' claim must be a \(type)")
+        case .malformed, .tooLarge, .unknownKey, .badSignature, .wrongIssuer:
+            self = .unauthorized(
+                code: "PGRST301", message: "No suitable key or wrong key type",
+                details: "None of the keys was able to decode the JWT")
+        }
+    }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+package import HTTP
+internal import Platform
+package import Postgres
+package import Primitives
+
+/// PostgREST's protocol over one database: parse, authorise, plan, write SQL, run, respond. Only `run` touches the database.
+package struct RESTService: Sendable {
+    /// Says who a request runs as, or throws; the service's way of answering errors then applies.
+    package typealias Identify = @Sendable (HTTPRequest) throws -> RESTIdentity
+
+    private let configuration: RESTConfiguration
+    private let database: Database
+    private let store: SchemaCacheStore
+    private let identify: Identify
+    private let log: Log
+
+    /// - Parameters:
+    ///   - database: logs in as a role that may switch to those that `identify` names.
+    ///   - store: the schema cache of the same database; whoever composes the server runs it.
+    package init(
+        _ configuration: RESTConfiguration, database: Database, store: SchemaCacheStore, log: Log,
+        identify: @escaping Identify
+    ) {
+        self.configuration = configuration
+        self.database = database
+        self.store = store
+        self.identify = identify
+        self.log = log
+    }
+
+    /// Adds the service's routes under `prefix`, such as `/rest/v1`.
+    package func register(on router: inout Router, prefix: String = "/rest/v1") {
+        router.group(
+            prefix, errors: { error, request in response(to: error, request) },
+            { router in
+                let handler: HTTPHandler = { request in try await respond(to: request, prefix: prefix) }
+                let methods: [HTTPMethod] = [.get, .head, .post, .patch, .put, .delete, .options]
+                let patterns = prefix.isEmpty ? ["/", "/*path"] : [prefix, "\(prefix)/", "\(prefix)/*path"]
+                for pattern in patterns {
+                    for method in methods {
+                        router.on(method, pattern, maxBodyBytes: configuration.maxBodyBytes, handler)
+                    }
+                }
+            })
+    }
+
+    /// Answers a request whose path begins with `prefix`.
+    ///
+    /// - Throws: ``RESTError``, or what the identity or the body's reading threw.
+    package func respond(to request: HTTPRequest, prefix: String) async throws -> HTTPResponse {
+        // The gateway's refusals go first: who may not come in learns nothing of the schema.
+        let identity = try identify(request)
+        let parsed = try APIRequest(
+            method: request.method, path: String(request.path.dropFirst(prefix.count)), query: request.query,
+            headers: request.headers, configuration: configuration)
+        let cache = try await store.cache()
+        if parsed.action == .inspect { return try Self.inspection(parsed, cache) }
+        let payload = try await payload(of: request, parsed)
+        let (plan, media) = try Self.plan(parsed, payload, cache, configuration)
+        let statement = Statement(plan)
+        let execution = Execution(
+            request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration)
+        let outcome: Outcome
+        do {
+            outcome = try await execution.run(on: database, settings: settings(request, parsed, identity, plan))
+        } catch let error as PostgresError {
+            throw RESTError(error, isAnonymous: identity.isAnonymous)
+        }
+        return try Answer(request: parsed, plan: plan, media: media, configuration: configuration).response(outcome)
+    }
+
+    private func payload(of request: HTTPRequest, _ parsed: APIRequest) async throws -> Payload? {
+        switch parsed.action {
+        case .read, .delete, .inspect, .call(readOnly: true): return nil
+        case .create, .update, .upsert, .call(readOnly: false):
+            let body = try await request.body.collect(upTo: configuration.maxBodyBytes)
+            return try Payload(
+                body, contentType: parsed.contentType, columns: parsed.query.columns,
+                isCall: parsed.action == .call(readOnly: false))
+        }
+    }
+
+    /// The plan and the media type of its answer.
+    static func plan(
+        _ request: APIRequest, _ payload: Payload?, _ cache: SchemaCache, _ configuration: RESTConfiguration
+    ) throws(RESTError) -> (Plan, MediaType) {
+        var planner = Planner(cache: cache, configuration: configuration, request: request)
+        switch (request.target, request.action) {
+        case (.root, _): throw .rootDisabled
+        case (.function(let name), _): return try planner.call(name, payload: payload, accepts: request.accepts)
+        case (.relation(let name), .read):
+            // A relation that is not there is said first, as it matters more than the form of the answer.
+            _ = try planner.relation(name)
+            let media = try Planner.relationMedia(request.accepts)
+            return (try planner.read(name, media: media), media)
+        case (.relation(let name), _):
+            _ = try planner.relation(name)
+            let media = try Planner.relationMedia(request.accepts)
+            return (try planner.mutation(name, payload: payload, media: media), media)
+        }
+    }
+
+    /// What the transaction's functions and policies can ask for.
+    private func settings(
+        _ request: HTTPRequest, _ parsed: APIRequest, _ identity: RESTIdentity, _ plan: Plan
+    ) -> [(name: String, value: String)] {
+        var settings = configuration.settings
+        settings.append(("search_path", Self.searchPath(parsed.schema, configuration)))
+        settings.append(("request.jwt.claims", identity.claims ?? ""))
+        settings.append(("request.method", request.method.rawValue))
+        settings.append(("request.path", request.path))
+        settings.append(("request.headers", RequestSettings.headers(request.headers)))
+        settings.append(("request.cookies", RequestSettings.cookies(request.headers["cookie"])))
+        if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
+        if case .call(let call) = plan.source {
+            for setting in call.function.settings where setting.name != "default_transaction_isolation" {
+                settings.append((setting.name, setting.value))
+            }
+        }
+        return settings
+    }
+
+    private static func searchPath(_ schema: String, _ configuration: RESTConfiguration) -> String {
+        ([schema] + configuration.extraSearchPath).map(quoteIdentifier).joined(separator: ", ")
+    }
+
+    /// The answer to OPTIONS: what the target allows.
+    private static func inspection(_ request: APIRequest, _ cache: SchemaCache) throws(RESTError) -> HTTPResponse {
+        var methods = "OPTIONS,GET,HEAD"
+        switch request.target {
+        case .root: break
+        case .relation(let name):
+            guard let relation = cache.relations[QualifiedName(schema: request.schema, name: name)] else {
+                throw .noRelation(
+                    schema: request.schema, name: name,
+                    suggestion: cache.similarRelation(to: name, in: request.schema))
+            }
+            if relation.isInsertable { methods += ",POST" }
+            if relation.isInsertable, relation.isUpdatable, !relation.primaryKey.isEmpty { methods += ",PUT" }
+            if relation.isUpdatable { methods += ",PATCH" }
+            if relation.isDeletable { methods += ",DELETE" }
+        case .function(let name):
+            let overloads = cache.functions[QualifiedName(schema: request.schema, name: name)] ?? []
+            guard !overloads.isEmpty else {
+                throw .noFunction(
+                    RESTError.FunctionMismatch(
+                        schema: request.schema, name: name, arguments: [], unnamedType: nil, onlyUnnamed: false,
+                        suggestion: cache.similarFunction(to: name, in: request.schema)))
+            }
+            methods = overloads.allSatisfy { $0.volatility == .volatile } ? "OPTIONS,POST" : "OPTIONS,GET,HEAD,POST"
+        }
+        return HTTPResponse(.ok, headers: ["Allow": methods])
+    }
+
+    /// One place for every error: what is not ours to tell is a plain 500.
+    private func response(to error: any Error, _ request: HTTPRequest) -> HTTPResponse {
+        if let error = error as? RESTError {
+            if error.status >= 500 {
+                log.error("rest.failed", .field("code", error.code), .field("request", request.id))
+            }
+            return error.response()
+        }
+        if let error = error as? AccessError { return error.response }
+        if let error = error as? HTTPError {
+            var response = HTTPResponse.json(
+                ["code": "PGRST\(error.status.code)", "details": nil, "hint": nil, "message": .string(error.message)],
+                status: error.status)
+            for field in error.headers.fields { response.headers.append(field.name, field.value) }
+            return response
+        }
+        log.error("rest.failed", .field("error", "\(error)"), .field("request", request.id))
+        return RESTError.internalError.response()
+    }
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+
+/// A request with everything it says parsed, and nothing looked up yet.
+struct APIRequest: Sendable {
+    enum Target: Sendable, Hashable {
+        case root
+        case relation(String)
+        case function(String)
+    }
+
+    enum Action: Sendable, Hashable {
+        case read
+        case create
+        case update
+        /// PUT: one row by its primary key.
+        case upsert
+        case delete
+        case call(readOnly: Bool)
+        /// OPTIONS
+        case inspect
+    }
+
+    var target: Target
+    var action: Action
+    /// HEAD: everything but the body.
+    var isHead: Bool
+    var schema: String
+    /// Whether the schema was asked for by name, and the answer says which it was.
+    var namesSchema: Bool
+    var query: QueryParameters
+    var preferences: Preferences
+    /// Best first.
+    var accepts: [MediaType]
+    var contentType: MediaType
+    /// The rows wanted of the target.
+    var range: RowRange
+    /// The path and query of this very request, for `Content-Location`.
+    var location: String
+}
+
+extension APIRequest {
+    /// Parses a request.
+    ///
+    /// - Parameters:
+    ///   - path: what follows the service's prefix, percent-encoded.
+    ///   - query: the raw query string.
+    /// - Throws: ``RESTError``: path, method, profile, preferences, query grammar, range.
+    init(
+        method: HTTPMethod, path: String, query rawQuery: String?, headers: HTTPHeaders,
+        configuration: RESTConfiguration
+    ) throws(RESTError) {
+        target = try Self.target(path)
+        action = try Self.action(method, target)
+        isHead = method == .head
+
+        let profile = try Self.profile(action, headers, configuration)
+        schema = profile.schema
+        namesSchema = profile.isNamed
+
+        preferences = Preferences(headers: headers.values("prefer"))
+        if preferences.handling == .strict, !preferences.invalid.isEmpty {
+            throw .invalidPreferences(preferences.invalid)
+        }
+        guard (rawQuery?.utf8.count ?? 0) <= configuration.maxQueryBytes else {
+            throw .syntax(
+                message: "\"failed to parse query string\" (line 1, column \(configuration.maxQueryBytes))",
+                details: "longer than \(configuration.maxQueryBytes) bytes")
+        }
+        var takesArguments = false
+        if case .call(readOnly: true) = action { takesArguments = true }
+        query = try QueryParameters(
+            pairs: rawQuery.map { FormFields(query: $0).all } ?? [], takesArguments: takesArguments,
+            maxTerms: configuration.maxTerms)
+        accepts = MediaType.accepted(headers["accept"])
+        contentType = headers["content-type"].map { MediaType($0) } ?? .json
+        range = try Self.range(method, query, headers)
+        location = rawQuery.map { $0.isEmpty ? path : "\(path)?\($0)" } ?? path
+    }
+
+    private static func target(_ path: String) throws(RESTError) -> Target {
+        var segments = path.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+        if segments.first == "" { segments.removeFirst() }
+        if segments.last == "" { segments.removeLast() }
+        let names = segments.compactMap { percentDecode($0) }
+        guard names.count == segments.count else { throw .invalidPath }
+        switch names.count {
+        case 0: return .root
+        case 1: return .relation(names[0])
+        case 2 where names[0] == "rpc": return .function(names[1])
+        default: throw .invalidPath
+        }
+    }
+
+    private static func action(_ method: HTTPMethod, _ target: Target) throws(RESTError) -> Action {
+        switch (target, method) {
+        case (_, .options): return .inspect
+        case (.function, .get), (.function, .head): return .call(readOnly: true)
+        case (.function, .post): return .call(readOnly: false)
+        case (.function, _): throw .methodNotAllowed(method.rawValue)
+        case (_, .get), (_, .head): return .read
+        case (.relation, .post): return .create
+        case (.relation, .patch): return .update
+        case (.relation, .put): return .upsert
+        case (.relation, .delete): return .delete
+        default: throw .methodNotAllowed(method.rawValue)
+        }
+    }
+
+    /// `Accept-Profile` for what reads, `Content-Profile` for what writes.
+    private static func profile(
+        _ action: Action, _ headers: HTTPHeaders, _ configuration: RESTConfiguration
+    ) throws(RESTError) -> (schema: String, isNamed: Bool) {
+        let field =
+            switch action {
+            case .read, .call(readOnly: true), .inspect: "accept-profile"
+            case .create, .update, .upsert, .delete, .call(readOnly: false): "content-profile"
+            }
+        let schemas = configuration.schemas
+        guard let name = headers[field] else { return (schemas.first ?? "public", schemas.count > 1) }
+        guard schemas.contains(name) else { throw .unknownSchema(name, exposed: schemas) }
+        return (name, true)
+    }
+
+    /// The rows that both `Range` (which RFC 9110 section 14.2 defines for GET alone) and `limit` and `offset` leave.
+    private static func range(
+        _ method: HTTPMethod, _ query: QueryParameters, _ headers: HTTPHeaders
+    ) throws(RESTError) -> RowRange {
+        let asked = try query.range(at: [])
+        guard method == .get else { return asked }
+        switch RowRange.header(headers["range"]) {
+        case .absent: return asked
+        case .range(let range): return range.intersection(asked)
+        case .reversed:
+            throw .rangeNotSatisfiable(
+                details: "The lower boundary must be lower than or equal to the upper boundary in the Range header.",
+                total: nil)
+        }
+    }
+}

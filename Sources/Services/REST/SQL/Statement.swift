@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Postgres
+
+/// The statement of a plan, and where in its one row what is found.
+struct Statement: Sendable {
+    var query: PostgresQuery
+    /// `explain` of the rows without a limit, where the planner's estimate is wanted.
+    var estimate: PostgresQuery?
+    var hasBody: Bool
+    var hasTotal: Bool
+    var hasLocation: Bool
+    var countsUpdates: Bool
+
+    /// Columns that every statement has; the others follow in the order of the flags above.
+    enum ColumnIndex {
+        static let rowCount = 0
+        static let headers = 1
+        static let status = 2
+        static let firstOptional = 3
+    }
+
+    init(_ plan: Plan) {
+        var writer = SQLWriter()
+        let isRead: Bool
+        switch plan.source {
+        case .relation: isRead = true
+        case .mutation(let mutation):
+            isRead = false
+            writer.add("with \"_source\" as (")
+            writer.mutate(mutation)
+            writer.add(") ")
+        case .call(let call):
+            isRead = false
+            writer.add("with \"_source\" as (")
+            writer.call(call)
+            writer.add(") ")
+        }
+        writer.add(
+            "select count(*), nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')"
+        )
+        hasBody = plan.body != .none
+        if hasBody {
+            writer.add(", ")
+            writer.add(Self.body(plan))
+        }
+        hasTotal = plan.count == .exact || plan.count == .estimated
+        if hasTotal {
+            if case .mutation = plan.source {
+                writer.add(", count(*)")
+            } else {
+                writer.add(", (select count(*) from (")
+                writer.selectAll(plan.read, from: "\"_source\"")
+                // Beyond this the estimate counts, so that a large table is not read to its end.
+                if plan.count == .estimated, let maxRows = plan.maxRows { writer.add(" limit \(maxRows + 1)") }
+                writer.add(") as \"_all\")")
+            }
+        }
+        hasLocation = plan.locationKey != nil
+        if hasLocation {
+            writer.add(
+                ", (select json_agg(json_build_array(\"key\", \"value\"))::text from json_each_text((array_agg(row_to_json(\"_row\".*)))[1]))"
+            )
+        }
+        countsUpdates = false
+        if case .mutation(let mutation) = plan.source, mutation.countsUpdates {
+            countsUpdates = true
+            writer.add(", coalesce(nullif(current_setting('\(SQLWriter.updatedSetting)', true), ''), '0')")
+        }
+        writer.add(" from (")
+        switch plan.source {
+        case .mutation where plan.body == .none: writer.add("select * from \"_source\"")
+        case .relation, .call, .mutation: writer.select(plan.read, from: "\"_source\"")
+        }
+        writer.add(") as \"_row\"")
+        query = writer.query
+
+        if isRead, plan.count == .planned || plan.count == .estimated {
+            var explain = SQLWriter()
+            explain.add("explain (format json) ")
+            explain.selectAll(plan.read)
+            estimate = explain.query
+        }
+    }
+
+    private static func body(_ plan: Plan) -> String {
+        switch plan.body {
+        case .none: "''"
+        case .array(stripsNulls: false): "coalesce(json_agg(\"_row\".*), '[]')"
+        case .array(stripsNulls: true): "coalesce(json_strip_nulls(json_agg(\"_row\".*)), '[]')"
+        case .object(stripsNulls: false), .composite(stripsNulls: false):
+            "coalesce(json_agg(\"_row\".*)->0, 'null')"
+        case .object(stripsNulls: true), .composite(stripsNulls: true):
+            "coalesce(json_strip_nulls(json_agg(\"_row\".*)->0), 'null')"
+        case .scalar(isSet: true): "coalesce(json_agg(\"_row\".\"value\"), '[]')"
+        case .scalar(isSet: false): "coalesce(json_agg(\"_row\".\"value\")->0, 'null')"
+        case .raw: "(array_agg(\"_row\".\"value\"))[1]"
+        case .csv:
+            // A row's text form is CSV in parentheses; the header comes from the first row's keys.
+            """
+            coalesce((select string_agg("key", ',') from json_object_keys((array_agg(row_to_json("_row".*)))[1]) as "key"), '')
+            || E'\\n' || coalesce(string_agg(substring("_row"::text, 2, length("_row"::text) - 2), E'\\n'), '')
+            """
+        }
+    }
+}

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Postgres
+
+extension SchemaCache {
+    /// The unit of work that reads the catalog: one round trip, with an empty search path so that `format_type` qualifies every name
+    /// that is not in `pg_catalog`.
+    static func unit(schemas: [String]) -> WorkUnit {
+        WorkUnit(
+            settings: [("search_path", "")], readOnly: true, statementTimeout: .seconds(60),
+            queries: [
+                PostgresQuery(sql: relationsSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: functionsSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: foreignKeysSQL, parameters: [schemas.postgresParameter]),
+            ])
+    }
+
+    /// Makes the cache of what the unit's queries returned.
+    init(results: [PostgresResult], hoistedSettings: [String]) {
+        self = .empty
+        guard results.count == 3 else { return }
+        for row in results[0].rows {
+            guard let relation = Relation(row) else { continue }
+            relations[relation.name] = relation
+        }
+        for row in results[1].rows {
+            guard let function = Function(row, hoistedSettings: hoistedSettings) else { continue }
+            functions[function.name, default: []].append(function)
+        }
+        let keys = results[2].rows.compactMap { ForeignKey($0) }
+        for relationship in keys.flatMap(\.relationships) + ForeignKey.junctions(keys) {
+            relationships[relationship.source, default: []].append(relationship)
+        }
+    }
+
+    /// A row per relation; columns as three parallel arrays. Partitions are reached through their parents only.
+    private static let relationsSQL = """
+        select n.nspname, c.relname, c.relkind in ('r', 'p', 'f') as is_table,
+            pg_catalog.pg_relation_is_updatable(c.oid::regclass, true) as events,
+            coalesce((
+                select array_agg(k.attname order by array_position(x.indkey::int2[], k.attnum))
+                from pg_catalog.pg_index x
+                join pg_catalog.pg_attribute k on k.attrelid = c.oid and k.attnum = any (x.indkey)
+                where x.indrelid = c.oid and x.indisprimary), '{}') as primary_key,
+            coalesce(array_agg(a.attname order by a.attnum) filter (where a.attnum is not null), '{}') as names,
+            coalesce(array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum)
+                filter (where a.attnum is not null), '{}') as types,
+            coalesce(array_agg((
+                    with recursive base (oid, base_oid) as (
+                        select t.oid, t.typbasetype from pg_catalog.pg_type t where t.oid = a.atttypid
+                        union all
+                        select t.oid, t.typbasetype from base
+                        join pg_catalog.pg_type t on t.oid = base.base_oid)
+                    select pg_catalog.format_type(base.oid, null) from base where base.base_oid = 0)
+                order by a.attnum) filter (where a.attnum is not null), '{}') as base_types,
+            coalesce(array_agg(coalesce(
+                case when a.attidentity <> '' then (
+                        select 'nextval(' || quote_literal(s.objid::regclass::text) || ')' from pg_catalog.pg_depend s
+                        where s.refobjid = c.oid and s.refobjsubid = a.attnum and s.deptype = 'i'
+                            and s.classid = 'pg_catalog.pg_class'::regclass limit 1)
+                    when a.attgenerated <> '' then null
+                    else pg_catalog.pg_get_expr(d.adbin, d.adrelid) end, '') order by a.attnum)
+                filter (where a.attnum is not null), '{}') as defaults
+        from pg_catalog.pg_class c
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        where n.nspname = any ($1) and c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition
+        group by n.nspname, c.relname, c.relkind, c.oid
+        """
+
+    /// A row per function that takes only IN, INOUT and VARIADIC parameters from callers; OUT parameters are columns of its result.
+    private static let functionsSQL = """
+        select n.nspname, p.proname, p.provolatile, p.proretset,
+            t.typname = 'void' as is_void,
+            t.typname = 'bytea' as is_bytes,
+            t.typtype = 'c' or coalesce(b.typtype = 'c', false)
+                or coalesce(p.proargmodes && '{t,b,o}'::"char"[], false)
+                as is_composite,
+            rn.nspname as relation_schema, r.relname as relation_name,
+            coalesce(p.proconfig, '{}') as settings,
+            coalesce(args.names, '{}') as names, coalesce(args.types, '{}') as types,
+            coalesce(args.defaults, '{}') as defaults, coalesce(args.variadics, '{}') as variadics
+        from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        join pg_catalog.pg_type t on t.oid = p.prorettype
+        left join pg_catalog.pg_type b on b.oid = t.typbasetype
+        left join pg_catalog.pg_class r on r.oid = case when t.typbasetype <> 0 then b.typrelid else t.typrelid end
+        left join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+        left join lateral (
+            select array_agg(coalesce(p.proargnames[i.position], '') order by i.number) as names,
+                array_agg(pg_catalog.format_type(i.type, -1) order by i.number) as types,
+                array_agg(i.number > p.pronargs - p.pronargdefaults order by i.number) as defaults,
+                array_agg(coalesce(i.mode, 'i') = 'v' order by i.number) as variadics
+            from (
+                select u.type, u.position, p.proargmodes[u.position] as mode,
+                    row_number() over (order by u.position) as number
+                from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality u (type, position)
+                where coalesce(p.proargmodes[u.position], 'i') in ('i', 'b', 'v')) i) args on true
+        where n.nspname = any ($1) and p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')
+        order by n.nspname, p.proname, p.oid
+        """
+
+    /// A row per foreign key to a relation of the schemas, from anywhere as a junction need not be exposed, and whether its columns
+    /// are unique on the referring side.
+    private static let foreignKeysSQL = """
+        select sn.nspname as source_schema, s.relname as source_name, tn.nspname as target_schema,
+            t.relname as target_name, k.conname,
+            array(select a.attname from unnest(k.conkey) with ordinality u (number, position)
+                join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.number
+                order by u.position) as source_columns,
+            array(select a.attname from unnest(k.confkey) with ordinality u (number, position)
+                join pg_catalog.pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.number
+                order by u.position) as target_columns,
+            exists (select 1 from pg_catalog.pg_index x
+                where x.indrelid = k.conrelid and x.indisunique and x.indpred is null
+                    and x.indnkeyatts = cardinality(k.conkey) and x.indkey::int2[] <@ k.conkey
+                    and k.conkey <@ x.indkey::int2[]) as is_unique,
+            coalesce((select x.indkey::int2[] @> k.conkey from pg_catalog.pg_index x
+                where x.indrelid = k.conrelid and x.indisprimary), false) as is_in_primary_key
+        from pg_catalog.pg_constraint k
+        join pg_catalog.pg_class s on s.oid = k.conrelid
+        join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
+        join pg_catalog.pg_class t on t.oid = k.confrelid
+        join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+        where k.contype = 'f' and k.conparentid = 0 and tn.nspname = any ($1)
+        order by k.conname, k.oid
+        """
+}
+
+extension Relation {
+    fileprivate init?(_ row: PostgresRow) {
+        guard let schema = row["nspname"].text, let name = row["relname"].text,
+            let names = row["names"].array, let types = row["types"].array, let defaults = row["defaults"].array,
+            let baseTypes = row["base_types"].array,
+            names.count == types.count, names.count == defaults.count, names.count == baseTypes.count
+        else { return nil }
+        // Bits of pg_relation_is_updatable: 1 << CMD_UPDATE (2), CMD_INSERT (3), CMD_DELETE (4).
+        let events = row["events"].int ?? 0
+        self.init(
+            name: QualifiedName(schema: schema, name: name),
+            columns: names.indices.map { index in
+                let expression = defaults[index] ?? ""
+                return Column(
+                    name: names[index] ?? "", type: types[index] ?? "", baseType: baseTypes[index] ?? "",
+                    defaultExpression: expression.isEmpty ? nil : expression)
+            },
+            primaryKey: row["primary_key"].array?.compactMap(\.self) ?? [],
+            isInsertable: events & 8 != 0, isUpdatable: events & 4 != 0, isDeletable: events & 16 != 0,
+            isTable: row["is_table"].bool ?? false)
+    }
+}
+
+extension Function {
+    fileprivate init?(_ row: PostgresRow, hoistedSettings: [String]) {
+        guard let schema = row["nspname"].text, let name = row["proname"].text,
+            let names = row["names"].array, let types = row["types"].array,
+            let defaults = row["defaults"].array, let variadics = row["variadics"].array,
+            let volatility = row["provolatile"].text.flatMap(Volatility.init)
+        else { return nil }
+        let result: Result
+        if row["is_void"].bool ?? false {
+            result = .void
+        } else if row["is_composite"].bool ?? false {
+            let relation = row["relation_name"].text.flatMap { name in
+                row["relation_schema"].text.map { QualifiedName(schema: $0, name: name) }
+            }
+            result = .composite(relation: relation)
+        } else {
+            result = .scalar
+        }
+        self.init(
+            name: QualifiedName(schema: schema, name: name),
+            parameters: names.indices.map { index in
+                Parameter(
+                    name: names[index] ?? "", type: types[index] ?? "", hasDefault: defaults[index] == "t",
+                    isVariadic: variadics[index] == "t")
+            },
+            result: result, returnsSet: row["proretset"].bool ?? false,
+            returnsBytes: row["is_bytes"].bool ?? false, volatility: volatility,
+            settings: (row["settings"].array ?? []).compactMap { entry in
+                guard let entry, let mark = entry.firstIndex(of: "=") else { return nil }
+                let name = String(entry[..<mark])
+                guard hoistedSettings.contains(name.lowercased()) else { return nil }
+                return Setting(name: name, value: String(entry[entry.index(after: mark)...]))
+            })
+    }
+}
+
+/// A foreign key as the catalog has it, before it becomes relationships in both directions.
+private struct ForeignKey {
+    var constraint: String
+    var source: QualifiedName
+    var target: QualifiedName
+    var pairs: [Relationship.Pair]
+    var isUnique: Bool
+    var isInPrimaryKey: Bool
+
+    init?(_ row: PostgresRow) {
+        guard let constraint = row["conname"].text,
+            let sourceSchema = row["source_schema"].text, let sourceName = row["source_name"].text,
+            let targetSchema = row["target_schema"].text, let targetName = row["target_name"].text,
+            let from = row["source_columns"].array, let to = row["target_columns"].array, from.count == to.count
+        else { return nil }
+        self.constraint = constraint
+        source = QualifiedName(schema: sourceSchema, name: sourceName)
+        target = QualifiedName(schema: targetSchema, name: targetName)
+        pairs = zip(from, to).map { Relationship.Pair(from: $0 ?? "", to: $1 ?? "") }
+        isUnique = row["is_unique"].bool ?? false
+        isInPrimaryKey = row["is_in_primary_key"].bool ?? false
+    }
+
+    private var link: Relationship.Link { Relationship.Link(constraint: constraint, pairs: pairs) }
+
+    private var reversedLink: Relationship.Link {
+        Relationship.Link(
+            constraint: constraint, pairs: pairs.map { Relationship.Pair(from: $0.to, to: $0.from) })
+    }
+
+    /// The two directions.
+    var relationships: [Relationship] {
+        [
+            Relationship(
+                source: source, target: target, kind: isUnique ? .oneToOne(link, isParent: false) : .manyToOne(link)),
+            Relationship(
+                source: target, target: source,
+                kind: isUnique ? .oneToOne(reversedLink, isParent: true) : .oneToMany(reversedLink)),
+        ]
+    }
+
+    /// Pairs of foreign keys of one relation whose columns are all part of its primary key: each way a many-to-many relationship.
+    static func junctions(_ keys: [ForeignKey]) -> [Relationship] {
+        var found: [Relationship] = []
+        for (junction, members) in Dictionary(grouping: keys.filter(\.isInPrimaryKey), by: \.source) {
+            for first in members {
+                for second in members where first.constraint != second.constraint {
+                    found.append(
+                        Relationship(
+                            source: first.target, target: second.target,
+                            kind: .manyToMany(junction: junction, source: first.reversedLink, target: second.link)))
+                }
+            }
+        }
+        return found
+    }
+}

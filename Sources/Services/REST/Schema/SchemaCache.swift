@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What the service knows of the exposed schemas: a value made by one load, shared by the requests that began under it.
+package struct SchemaCache: Sendable {
+    /// Relations by schema and name.
+    var relations: [QualifiedName: Relation]
+    /// Overloads by schema and name.
+    var functions: [QualifiedName: [Function]]
+    /// Relationships by the relation they start from.
+    var relationships: [QualifiedName: [Relationship]]
+
+    static let empty = SchemaCache(relations: [:], functions: [:], relationships: [:])
+
+    /// The name of a relation of the schema that is close to `name`.
+    func similarRelation(to name: String, in schema: String) -> String? {
+        Similarity.best(of: relations.keys.lazy.filter { $0.schema == schema }.map(\.name), to: name)
+    }
+
+    /// The name of a function of the schema that is close to `name`.
+    func similarFunction(to name: String, in schema: String) -> String? {
+        Similarity.best(of: functions.keys.lazy.filter { $0.schema == schema }.map(\.name), to: name)
+    }
+}
+
+/// A name in a schema.
+struct QualifiedName: Sendable, Hashable {
+    var schema: String
+    var name: String
+}
+
+/// A table, view, materialized view, foreign table or partitioned table.
+struct Relation: Sendable, Hashable {
+    var name: QualifiedName
+    var columns: [Column]
+    /// In the order of the key.
+    var primaryKey: [String]
+    var isInsertable: Bool
+    var isUpdatable: Bool
+    var isDeletable: Bool
+    /// Whether it is a table of any kind, whose `xmax` tells inserted from updated rows.
+    var isTable: Bool
+
+    func column(_ name: String) -> Column? { columns.first { $0.name == name } }
+}
+
+struct Column: Sendable, Hashable {
+    var name: String
+    /// As `format_type` writes it with an empty search path: fit for SQL as it is.
+    var type: String
+    /// The type under a domain, however deep; `type` itself where it is none.
+    var baseType: String
+    /// The expression of the default, from the catalog: fit for SQL as it is.
+    var defaultExpression: String?
+
+    var isJSON: Bool { baseType == "json" || baseType == "jsonb" }
+}
+
+/// A function that can be called by `/rpc/`.
+struct Function: Sendable, Hashable {
+    enum Volatility: String, Sendable { case immutable = "i", stable = "s", volatile = "v" }
+
+    enum Result: Sendable, Hashable {
+        case void
+        case scalar
+        /// A composite type, of a relation where it is one, `record` or `table (...)`.
+        case composite(relation: QualifiedName?)
+    }
+
+    struct Parameter: Sendable, Hashable {
+        var name: String
+        var type: String
+        var hasDefault: Bool
+        var isVariadic: Bool
+    }
+
+    var name: QualifiedName
+    var parameters: [Parameter]
+    var result: Result
+    var returnsSet: Bool
+    /// Whether the result is `bytea`, which raw answers give as bytes.
+    var returnsBytes = false
+    var volatility: Volatility
+    /// Settings of the function that hold for the whole transaction when it is called by request, such as `statement_timeout`.
+    var settings: [Setting]
+
+    struct Setting: Sendable, Hashable {
+        var name: String
+        var value: String
+    }
+
+    /// The only parameter, when it has no name: it takes the whole request body.
+    var unnamedParameter: Parameter? {
+        parameters.count == 1 && parameters[0].name.isEmpty ? parameters[0] : nil
+    }
+}
+
+/// How one relation leads to another.
+struct Relationship: Sendable, Hashable {
+    enum Kind: Sendable, Hashable {
+        case manyToOne(Link)
+        case oneToOne(Link, isParent: Bool)
+        case oneToMany(Link)
+        case manyToMany(junction: QualifiedName, source: Link, target: Link)
+    }
+
+    /// A foreign key's columns as pairs, from the relation the relationship starts at (for a junction: from the end to the junction).
+    struct Link: Sendable, Hashable {
+        var constraint: String
+        var pairs: [Pair]
+    }
+
+    struct Pair: Sendable, Hashable {
+        var from: String
+        var to: String
+    }
+
+    var source: QualifiedName
+    var target: QualifiedName
+    var kind: Kind
+
+    /// Whether the foreign key is in the relation the relationship starts at.
+    var refersToTarget: Bool {
+        switch kind {
+        case .manyToOne, .oneToOne(_, isParent: false): true
+        case .oneToOne(_, isParent: true), .oneToMany, .manyToMany: false
+        }
+    }
+
+    var isToOne: Bool {
+        switch kind {
+        case .manyToOne, .oneToOne: true
+        case .oneToMany, .manyToMany: false
+        }
+    }
+}
