@@ -96,15 +96,18 @@ static const unsigned char asset_30[] = {
 #embed "sql/migrations/20261121003200_provision_users.sql"
 };
 static const unsigned char asset_31[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121003300_watch_schema_changes.sql"
 };
 static const unsigned char asset_32[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_33[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_34[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_35[] = {
 #embed "web/welcome.html"
 };
 
@@ -140,9 +143,10 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121003000_create_tenancy_usage.sql", asset_28, sizeof asset_28},
     {"sql/migrations/20261121003100_create_tenancy_services.sql", asset_29, sizeof asset_29},
     {"sql/migrations/20261121003200_provision_users.sql", asset_30, sizeof asset_30},
-    {"sql/prepare.sql", asset_31, sizeof asset_31},
-    {"web/atoll.css", asset_32, sizeof asset_32},
-    {"web/robots.txt", asset_33, sizeof asset_33},
-    {"web/welcome.html", asset_34, sizeof asset_34},
+    {"sql/migrations/20261121003300_watch_schema_changes.sql", asset_31, sizeof asset_31},
+    {"sql/prepare.sql", asset_32, sizeof asset_32},
+    {"web/atoll.css", asset_33, sizeof asset_33},
+    {"web/robots.txt", asset_34, sizeof asset_34},
+    {"web/welcome.html", asset_35, sizeof asset_35},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
