@@ -89,6 +89,22 @@ package final class AtollProcess: Sendable {
     /// Everything the server has printed.
     package var log: String { FileSystem.read("\(folder)/server.log", maxBytes: 1 << 20) ?? "" }
 
+    /// The supervised PostgreSQL while one runs: it works in the project's folder.
+    package var postgresProcessID: Int32? {
+        guard let data = FileSystem.realPath("\(folder)/.atoll/postgres/data"),
+            let text = FileSystem.read("\(data)/postmaster.pid", maxBytes: 32),
+            let id = Int32(text.prefix { $0.isNumber })
+        else { return nil }
+        return ProcessTable.processes(inFolder: data).contains(id) ? id : nil
+    }
+
+    /// The files in the project's state folder.
+    package var stateFiles: [(name: String, mode: UInt32)] {
+        FileSystem.entries(of: "\(folder)/.atoll").compactMap { name in
+            FileSystem.attributes("\(folder)/.atoll/\(name)").map { (name, $0.mode) }
+        }
+    }
+
     /// Starts the program and returns when `/health` answers 200.
     package func start() async throws {
         let log = open("\(folder)/server.log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)

@@ -23,6 +23,7 @@ class Writer(threading.Thread):
         self.url = f"{server.url}/rest/v1/notes"
         self.headers = {"apikey": server.status["ANON_KEY"], "Prefer": "return=minimal", **person.headers}
         self.acknowledged = []
+        self.last_answer = None
         self.ending = threading.Event()
 
     def run(self):
@@ -31,8 +32,10 @@ class Writer(threading.Thread):
             number += 1
             try:
                 answer = httpx.post(self.url, headers=self.headers, json={"title": f"row {number}"}, timeout=10)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                self.last_answer = error
                 continue
+            self.last_answer = f"{answer.status_code} {answer.text}"
             if answer.status_code == 201:
                 self.acknowledged.append(f"row {number}")
 
@@ -40,7 +43,7 @@ class Writer(threading.Thread):
         """Until that many rows were acknowledged since the call."""
         target, deadline = len(self.acknowledged) + count, time.monotonic() + RETRY_SECONDS
         while len(self.acknowledged) < target:
-            assert time.monotonic() < deadline, "the service did not come back"
+            assert time.monotonic() < deadline, f"no rows are written; the last answer: {self.last_answer}"
             time.sleep(0.01)
 
 
@@ -66,15 +69,17 @@ def test_no_acknowledged_row_is_lost(victim):
         person = Person(server, "writer")
         writer = Writer(server, person)
         writer.start()
-        writer.wait_for(20)
-        if victim == "postgres":
-            os.kill(postmaster(server), signal.SIGKILL)
-        else:
-            server.kill()
-            server.start()
-        writer.wait_for(20)
-        writer.ending.set()
-        writer.join(RETRY_SECONDS)
+        try:
+            writer.wait_for(20)
+            if victim == "postgres":
+                os.kill(postmaster(server), signal.SIGKILL)
+            else:
+                server.kill()
+                server.start()
+            writer.wait_for(20)
+        finally:
+            writer.ending.set()
+            writer.join(RETRY_SECONDS)
         kept = titles(person)
         assert [title for title in writer.acknowledged if title not in kept] == []
 

@@ -40,7 +40,8 @@ struct ServerLog {
 
 /// One line of the server's log.
 package struct ServerLogLine: Sendable, Hashable {
-    /// How bad it is for whoever runs the server. A statement's error is its client's business, not the operator's.
+    /// How bad it is for whoever runs the server. ERROR ends a statement and FATAL a session (a wrong password, or each client
+    /// at a shutdown): both are their client's business. A server that cannot start says FATAL too; the failed start quotes it.
     package enum Severity: Sendable, Hashable {
         case routine
         case warning
@@ -56,7 +57,7 @@ package struct ServerLogLine: Sendable, Hashable {
         severity =
             switch text.prefix(while: { $0 != ":" }) {
             case "WARNING": .warning
-            case "FATAL", "PANIC": .severe
+            case "PANIC": .severe
             default: .routine
             }
     }
