@@ -44,6 +44,9 @@ import Testing
         Attempt(
             sql: "insert into storage.objects (bucket_id, name) values ('files', 'a')", allowed: ["service_role"]),
         Attempt(sql: "delete from storage.objects", allowed: []),
+        Attempt(sql: "truncate storage.objects", allowed: []),
+        Attempt(sql: "create policy mine on storage.objects for select using (true)", allowed: []),
+        Attempt(sql: "alter table storage.objects disable row level security", allowed: []),
         Attempt(sql: "select storage.foldername('a/b/c')", allowed: ["anon", "authenticated", "service_role"]),
         // Tenancy.
         Attempt(sql: "select tenancy.current_tenant()", allowed: ["anon", "authenticated", "service_role"]),

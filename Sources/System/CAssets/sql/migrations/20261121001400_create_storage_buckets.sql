@@ -23,7 +23,7 @@ create table storage.buckets (
 create unique index bname on storage.buckets (name);
 
 alter table storage.buckets enable row level security;
-grant all on storage.buckets to anon, authenticated, service_role;
+grant select, insert, update, delete on storage.buckets to anon, authenticated, service_role;
 grant usage on type storage.buckettype to anon, authenticated, service_role;
 
 reset role;

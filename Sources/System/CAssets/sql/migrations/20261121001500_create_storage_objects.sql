@@ -25,6 +25,6 @@ create index name_prefix_search on storage.objects (name text_pattern_ops);
 create index idx_objects_bucket_id_name on storage.objects (bucket_id, name collate "C");
 
 alter table storage.objects enable row level security;
-grant all on storage.objects to anon, authenticated, service_role;
+grant select, insert, update, delete on storage.objects to anon, authenticated, service_role;
 
 reset role;
