@@ -7,6 +7,8 @@ internal import HTTP
 internal import Platform
 internal import Postgres
 internal import Primitives
+internal import REST
+internal import Tenancy
 
 /// The services of one project and the databases they use.
 struct Services: Sendable {
@@ -41,12 +43,25 @@ struct Services: Sendable {
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
         Health(database: requests, metrics: metrics).register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
+        let restConfiguration = RESTConfiguration(project.configuration.api)
+        let schema = SchemaCacheStore(database: requests, configuration: restConfiguration, log: log)
+        if project.configuration.api.enabled {
+            RESTService(restConfiguration, database: requests, store: schema, access: access, log: log)
+                .register(on: &router)
+        }
+        var tenancy = TenancyConfiguration()
+        tenancy.maxSecretBytes = min(
+            project.configuration.atoll.tenancy.maxSecretBytes, TenancyConfiguration.secretByteLimit)
+        TenancyService(
+            configuration: tenancy, database: requests, access: access,
+            vault: SecretVault(keyring: project.secrets.keyring, database: requests), log: log
+        ).register(on: &router)
         Console(
             listings: Self.listings(project), minPasswordLength: project.configuration.auth.minimumPasswordLength,
             signUp: Self.signUp(through: router, key: project.secrets.publishableKey)
         ).register(on: &router)
         self.router = router
-        longLived = []
+        longLived = [{ await schema.run() }]
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.
