@@ -14,7 +14,11 @@ extension AuthConfiguration {
         areEmailConfirmationsEnabled = auth.email.enableConfirmations
         minPasswordLength = auth.minimumPasswordLength
         passwordRequirement = PasswordRequirement(rawValue: auth.passwordRequirements.rawValue) ?? .none
-        bcryptCost = project.configuration.atoll.auth.bcryptCost
+        let limits = project.configuration.atoll.auth
+        bcryptCost = limits.bcryptCost
+        maxBodyBytes = limits.maxBodyBytes
+        statementTimeout = limits.statementTimeout
+        refreshLockTimeout = limits.refreshLockTimeout
         isRefreshTokenRotationEnabled = auth.enableRefreshTokenRotation
         refreshTokenReuseInterval = auth.refreshTokenReuseInterval
         sessionTimebox = auth.sessions.timebox
@@ -22,5 +26,7 @@ extension AuthConfiguration {
         rateLimits.signUps.count = auth.rateLimit.signInSignUps
         rateLimits.tokens.count = auth.rateLimit.tokenRefresh
         rateLimits.anonymousSignIns.count = auth.rateLimit.anonymousUsers
+        rateLimits.maxAddresses = limits.maxLimitedAddresses
+        rateLimits.exemptsLoopback = limits.exemptsLoopback
     }
 }

@@ -174,6 +174,7 @@ package struct ServerRun: Sendable {
             settings: try ClusterSettings(
                 machine: .current, installation: installation, overrides: project.configuration.database.settings))
         embedded.listenAddresses = configured.listenAddresses
+        embedded.startTimeout = project.configuration.database.healthTimeout
         embedded.stopTimeout = configured.stopTimeout
         embedded.observer = { [log] event in event.write(to: log) }
         return try EmbeddedPostgres(embedded)

@@ -6,9 +6,21 @@ package import Postgres
 package import Primitives
 
 extension RESTConfiguration {
-    /// What `[api]` of a project's configuration says.
-    package init(_ api: ProjectConfiguration.API) {
+    /// What `[api]` and `[atoll.rest]` of a project's configuration say.
+    package init(_ api: ProjectConfiguration.API, _ limits: ProjectConfiguration.Atoll.REST = .init()) {
         self.init()
+        preRequest = limits.preRequest
+        transactionEnd =
+            switch limits.transactionEnd {
+            case .commit: .commit
+            case .commitAllowingOverride: .commitAllowingOverride
+            case .rollback: .rollback
+            case .rollbackAllowingOverride: .rollbackAllowingOverride
+            }
+        maxBodyBytes = limits.maxBodyBytes
+        maxQueryBytes = limits.maxQueryBytes
+        maxTerms = limits.maxTerms
+        settings = limits.settings.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
         if !api.schemas.isEmpty { schemas = api.schemas }
         extraSearchPath = api.extraSearchPath
         maxRows = api.maxRows

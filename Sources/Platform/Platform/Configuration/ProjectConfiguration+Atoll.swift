@@ -20,6 +20,7 @@ extension ProjectConfiguration {
         package var database = DatabasePools()
         package var postgres = EmbeddedCluster()
         package var auth = AuthLimits()
+        package var rest = REST()
         package var tenancy = Tenancy()
 
         package init() {}
@@ -64,6 +65,7 @@ extension ProjectConfiguration {
             Field.section("database", \.database, "Connections to PostgreSQL.")
             Field.section("postgres", \.postgres, "The embedded PostgreSQL.")
             Field.section("auth", \.auth, "Auth beyond `[auth]`.")
+            Field.section("rest", \.rest, "REST beyond `[api]`.")
             Field.section("tenancy", \.tenancy, "Tenants.")
         }
 
@@ -245,6 +247,11 @@ extension ProjectConfiguration {
         /// `[atoll.auth]`
         package struct AuthLimits: ConfigurationSection {
             package var bcryptCost = 10
+            package var maxBodyBytes = 1 << 20
+            package var statementTimeout: Duration = .seconds(10)
+            package var refreshLockTimeout: Duration = .seconds(5)
+            package var maxLimitedAddresses = 65_536
+            package var exemptsLoopback = true
 
             package init() {}
 
@@ -252,18 +259,74 @@ extension ProjectConfiguration {
                 Field.key(
                     "bcrypt_cost", \.bcryptCost, .integer(4...16),
                     "The cost of a password's hash: one more doubles the time.")
+                Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
+                Field.key(
+                    "statement_timeout", \.statementTimeout, .duration(.milliseconds(1)...(.seconds(3600))),
+                    "The longest a query may run.")
+                Field.key(
+                    "refresh_lock_timeout", \.refreshLockTimeout, .duration(.milliseconds(1)...(.seconds(60))),
+                    "How long refreshes of one session wait for each other; then 409.")
+                Field.key(
+                    "max_limited_addresses", \.maxLimitedAddresses, .integer(1...10_000_000),
+                    "Client addresses whose calls are counted; beyond it those unseen for longest are forgotten.")
+                Field.key(
+                    "exempt_loopback", \.exemptsLoopback, .boolean,
+                    "Whether clients on this machine are unlimited: developers, and proxies that `trusted_proxies` does not name."
+                )
+            }
+        }
+
+        /// `[atoll.rest]`
+        package struct REST: ConfigurationSection {
+            package enum TransactionEnd: String, Sendable, CaseIterable {
+                case commit
+                case commitAllowingOverride = "commit-allow-override"
+                case rollback
+                case rollbackAllowingOverride = "rollback-allow-override"
+            }
+
+            package var preRequest: String?
+            package var transactionEnd = TransactionEnd.commit
+            package var maxBodyBytes = 10 << 20
+            package var maxQueryBytes = 64 << 10
+            package var maxTerms = 1000
+            package var settings: [String: String] = [:]
+
+            package init() {}
+
+            static var fields: [ConfigurationField<REST>] {
+                Field.optional(
+                    "pre_request", \.preRequest, .text,
+                    "A function without arguments, such as `public.check_request`, called before each request's work in its transaction."
+                )
+                Field.key(
+                    "transaction_end", \.transactionEnd, .choice,
+                    "How a request's transaction ends; with `-allow-override` a request may say `Prefer: tx=commit` or `tx=rollback`."
+                )
+                Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 40)), "The largest body; more is 413.")
+                Field.key(
+                    "max_query_size", \.maxQueryBytes, .size(256...(1 << 20)),
+                    "The longest query string. `[atoll.http] max_request_line_size` bounds it, too.")
+                Field.key(
+                    "max_terms", \.maxTerms, .integer(1...100_000),
+                    "Filters, embedded tables and sort terms of a request together.")
+                Field.values(
+                    "settings", "name", \.settings, .setting,
+                    "Settings of each transaction, such as `\"app.settings.name\"`, for `current_setting()` in SQL.")
             }
         }
 
         /// `[atoll.tenancy]`
         package struct Tenancy: ConfigurationSection {
-            package var maxSecretBytes = 16 << 10
+            package var maxBodyBytes = 64 << 10
+            package var maxSecretBytes = 8 << 10
 
             package init() {}
 
             static var fields: [ConfigurationField<Tenancy>] {
+                Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
                 Field.key(
-                    "max_secret_size", \.maxSecretBytes, .size(1...(1 << 20)),
+                    "max_secret_size", \.maxSecretBytes, .size(1...11_000),
                     "The longest third-party key a tenant may store.")
             }
         }

@@ -76,7 +76,7 @@ extension ProjectConfiguration {
                 "enable_manual_linking", \.enableManualLinking, .boolean,
                 "Whether a user may link a further identity to the account.")
             Field.key(
-                "minimum_password_length", \.minimumPasswordLength, .integer(1...72),
+                "minimum_password_length", \.minimumPasswordLength, .integer(6...72),
                 "Shorter passwords are refused as weak.")
             Field.key("password_requirements", \.passwordRequirements, .choice, "Characters a password must have.")
             Field.optional(
