@@ -77,6 +77,26 @@ import Testing
                 == "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8")
     }
 
+    /// The vectors of RFC 7914, section 11.
+    @Test(
+        arguments: [
+            (
+                "passwd", "salt", 1,
+                "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
+                    + "49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783"
+            ),
+            (
+                "Password", "NaCl", 80000,
+                "4ddcd8f60b98be21830cee5ef22701f9641a4418d04c0414aeff08876b34ab56"
+                    + "a1d425a1225833549adb841b51c9b3176a272bdebba1d078478f62b397f33c8d"
+            ),
+        ])
+    func keysOfPasswordsAreThoseOfTheStandard(_ password: String, _ salt: String, _ iterations: Int, _ key: String) {
+        let derived = PBKDF2.derive(
+            from: Array(password.utf8), salt: Array(salt.utf8), iterations: iterations, count: 64)
+        #expect(Hex.encode(derived) == key)
+    }
+
     @Test func randomTextsUseTheirAlphabet() {
         let text = randomText(10_000, from: "abc")
         #expect(text.utf8.count == 10_000)

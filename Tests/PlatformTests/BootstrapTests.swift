@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import EventLoop
 import Platform
 import PlatformTestSupport
 import Postgres
@@ -213,7 +214,10 @@ import Testing
             let stored = try await fixture.server.exec(
                 "select rolname, rolpassword from pg_authid where rolname in ('authenticator', 'supabase_auth_admin')")
             #expect(stored.split(separator: "\n").allSatisfy { $0.contains("SCRAM-SHA-256$4096:") })
-            // The same password leaves the verifier as it is; over TCP the server asks for it.
+            let stranger = fixture.server.login(as: "authenticator", password: "another")
+            #expect(await stranger.attempt("select 1").contains("password authentication failed"))
+            #expect(await fixture.login("authenticator").attempt("select 1") == "1\n")
+            // The same password leaves the verifier as it is.
             _ = try await fixture.bootstrap()
             let again = try await fixture.server.exec(
                 "select rolname, rolpassword from pg_authid where rolname in ('authenticator', 'supabase_auth_admin')")
@@ -223,6 +227,23 @@ import Testing
             }
             #expect(error.code == .unusablePassword)
             #expect(!error.message.contains("naïve"))
+        }
+    }
+
+    @Test func anotherProcessIsNotWaitedForForEver() async throws {
+        try await TestProject.run { fixture in
+            try await Loop.withLoop { loop in
+                let database = try Database(
+                    DatabaseConfiguration(address: fixture.server.address), loops: [loop], log: .disabled)
+                let error = try await database.withTransaction { transaction in
+                    try await transaction.run(["select pg_advisory_xact_lock(hashtextextended('atoll.bootstrap', 0))"])
+                    return await #expect(throws: BootstrapError.self) {
+                        try await fixture.bootstrap { $0.lockTimeout = .milliseconds(50) }
+                    }
+                }
+                #expect(error?.code == .locked)
+                await database.shutdown()
+            }
         }
     }
 }
