@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup run build test test-swift test-clients lint format bench fuzz release clean
+.PHONY: help setup run build test test-swift test-clients lint format sanitize bench fuzz release clean
 
 # The project folder that `make run` starts; made with `atoll init` when it has no supabase/config.toml.
 PROJECT ?= example
@@ -49,6 +49,10 @@ lint: setup ## check format, imports and shell scripts
 
 format: ## format the Swift sources in place
 	swift format --in-place --recursive --parallel $(SWIFT_PATHS)
+
+sanitize: setup ## run the Swift tests under the thread and address sanitizers; FILTER=name picks some
+	@scripts/sanitize thread $(FILTER)
+	@scripts/sanitize address $(FILTER)
 
 bench: ## measure against nginx and pgbench in one run
 	@scripts/setup --bench
