@@ -91,7 +91,7 @@ def test_a_session_is_refreshed(alice):
 
 def test_rows_are_made_read_changed_and_deleted(alice):
     notes = alice.client.table("notes")
-    made = notes.insert([{"title": "one", "details": {"a": [1, None, "ü"]}}, {"title": "two"}]).execute().data
+    made = notes.insert([{"title": "one", "details": {"a": [1, None, "ü"]}}, {"title": "two", "details": {}}]).execute().data
     assert [row["title"] for row in made] == ["one", "two"]
     assert made[0]["user_id"] == alice.id
     assert made[0]["details"] == {"a": [1, None, "ü"]}
