@@ -72,7 +72,7 @@ extension SchemaCache {
     private static let functionsSQL = """
         select n.nspname, p.proname, p.provolatile, p.proretset,
             t.typname = 'void' as is_void,
-            t.typname = 'bytea' as is_bytes,
+            coalesce(b.typname, t.typname) = 'bytea' as is_bytes,
             t.typtype = 'c' or coalesce(b.typtype = 'c', false)
                 or coalesce(p.proargmodes && '{t,b,o}'::"char"[], false)
                 as is_composite,
@@ -100,8 +100,8 @@ extension SchemaCache {
         order by n.nspname, p.proname, p.oid
         """
 
-    /// A row per foreign key to a relation of the schemas, from anywhere as a junction need not be exposed, and whether its columns
-    /// are unique on the referring side.
+    /// A row per foreign key between exposed relations, and whether its columns are unique on the referring side. A junction that is
+    /// not exposed leads nowhere: clients could not read it.
     private static let foreignKeysSQL = """
         select sn.nspname as source_schema, s.relname as source_name, tn.nspname as target_schema,
             t.relname as target_name, k.conname,
@@ -122,7 +122,7 @@ extension SchemaCache {
         join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
         join pg_catalog.pg_class t on t.oid = k.confrelid
         join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
-        where k.contype = 'f' and k.conparentid = 0 and tn.nspname = any ($1)
+        where k.contype = 'f' and k.conparentid = 0 and sn.nspname = any ($1) and tn.nspname = any ($1)
         order by k.conname, k.oid
         """
 }
