@@ -114,7 +114,7 @@ enum StartCommand {
         return 0
     }
 
-    /// What the run just ended wrote, at most its last 20 lines.
+    /// Why the run just ended did so: what it wrote, without log lines that only tell of progress, at most the last 20 lines.
     private static func lastLines(of file: String, from start: Int) -> String {
         let descriptor = open(file, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
@@ -123,7 +123,10 @@ enum StartCommand {
         lseek(descriptor, max(start, end - 16384), SEEK_SET)
         var bytes = [UInt8](repeating: 0, count: 16384)
         let count = max(read(descriptor, &bytes, bytes.count), 0)
-        return String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n").suffix(20)
-            .joined(separator: "\n")
+        return String(decoding: bytes.prefix(count), as: UTF8.self).split(separator: "\n")
+            .filter { line in
+                !["debug", "info"].contains { line.contains("\"level\":\"\($0)\"") }
+            }
+            .suffix(20).joined(separator: "\n")
     }
 }

@@ -268,6 +268,20 @@ import Testing
             ])
     }
 
+    @Test func warnsOfSecretsThatAreWeakOrKnown() throws {
+        func warnings(_ secret: String) throws -> [String] {
+            try Self.load("[auth]\njwt_secret = \"\(secret)\"\n").warnings.map(\.description)
+        }
+        #expect(
+            try warnings("sixteen-bytes-ok") == [
+                "config.toml:2:14: warning: auth.jwt_secret: shorter than 32 bytes, which HS256 asks for (RFC 7518, section 3.2)"
+            ])
+        let known = try warnings("super-secret-jwt-token-with-at-least-32-characters-long")
+        #expect(known.count == 1)
+        #expect(known.first?.contains("anyone can sign tokens") == true)
+        #expect(try warnings("a-secret-that-nobody-else-has-ever-seen") == [])
+    }
+
     @Test func masksEverySecret() throws {
         let secret = "a-secret-of-more-than-thirty-two-characters"
         let configuration = try Self.load(

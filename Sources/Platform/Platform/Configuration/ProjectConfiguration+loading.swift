@@ -140,6 +140,16 @@ extension ProjectConfiguration {
                 remark(
                     .warning, "auth.jwt_secret", "shorter than 32 bytes, which HS256 asks for (RFC 7518, section 3.2)"))
         }
+        if auth.jwtSecret?.matches(Self.publishedSecret) == true {
+            remarks.append(
+                remark(
+                    .warning, "auth.jwt_secret",
+                    "everyone knows this secret of the Supabase CLI's documentation, so anyone can sign tokens with it")
+            )
+        }
         return remarks
     }
+
+    /// What the Supabase CLI signs with on a developer's machine.
+    private static let publishedSecret = "super-secret-jwt-token-with-at-least-32-characters-long"
 }
