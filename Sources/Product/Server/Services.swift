@@ -43,13 +43,15 @@ struct Services: Sendable {
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
         Health(database: requests, metrics: metrics).register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
-        let restConfiguration = RESTConfiguration(project.configuration.api)
+        let restConfiguration = RESTConfiguration(
+            project.configuration.api, project.configuration.atoll.rest)
         let schema = SchemaCacheStore(database: requests, configuration: restConfiguration, log: log)
         if project.configuration.api.enabled {
             RESTService(restConfiguration, database: requests, store: schema, access: access, log: log)
                 .register(on: &router)
         }
         var tenancy = TenancyConfiguration()
+        tenancy.maxBodyBytes = project.configuration.atoll.tenancy.maxBodyBytes
         tenancy.maxSecretBytes = min(
             project.configuration.atoll.tenancy.maxSecretBytes, TenancyConfiguration.secretByteLimit)
         TenancyService(
