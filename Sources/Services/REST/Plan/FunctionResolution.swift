@@ -105,7 +105,15 @@ struct FunctionResolution {
                 sum + (parameters.map { Similarity.score($0, given) }.max() ?? 0)
             }
             let score = matched / Double(max(parameters.count, names.count))
-            if score >= 0.5, score > best?.score ?? 0 { best = (function, score) }
+            guard score >= 0.5 else { continue }
+            // Of equally good ones, the one with as many parameters as were given.
+            let distance = abs(parameters.count - names.count)
+            if let found = best,
+                (found.score, -abs(found.function.parameters.count - names.count)) >= (score, -distance)
+            {
+                continue
+            }
+            best = (function, score)
         }
         return best.map { found in
             "\(request.schema).\(name)(\(found.function.parameters.map(\.name).joined(separator: ", ")))"
