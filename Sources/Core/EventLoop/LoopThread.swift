@@ -3,7 +3,7 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// A POSIX thread that runs one closure. Joined exactly once.
+/// A POSIX thread that runs one closure. Joined at most once; one that nobody joins frees itself when it ends.
 package final class WorkerThread: Sendable {
     private let handle: Mutex<pthread_t?>
 
@@ -27,6 +27,10 @@ package final class WorkerThread: Sendable {
             throw SystemError("pthread_create", code: code)
         }
         handle = Mutex(thread)
+    }
+
+    deinit {
+        if let thread = handle.withLock({ $0 }) { pthread_detach(thread) }
     }
 
     /// Waits until the closure has returned.

@@ -99,15 +99,18 @@ static const unsigned char asset_31[] = {
 #embed "sql/migrations/20261121003300_watch_schema_changes.sql"
 };
 static const unsigned char asset_32[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121010000_create_statement_statistics.sql"
 };
 static const unsigned char asset_33[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_34[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_35[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_36[] = {
 #embed "web/welcome.html"
 };
 
@@ -144,9 +147,10 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121003100_create_tenancy_services.sql", asset_29, sizeof asset_29},
     {"sql/migrations/20261121003200_provision_users.sql", asset_30, sizeof asset_30},
     {"sql/migrations/20261121003300_watch_schema_changes.sql", asset_31, sizeof asset_31},
-    {"sql/prepare.sql", asset_32, sizeof asset_32},
-    {"web/atoll.css", asset_33, sizeof asset_33},
-    {"web/robots.txt", asset_34, sizeof asset_34},
-    {"web/welcome.html", asset_35, sizeof asset_35},
+    {"sql/migrations/20261121010000_create_statement_statistics.sql", asset_32, sizeof asset_32},
+    {"sql/prepare.sql", asset_33, sizeof asset_33},
+    {"web/atoll.css", asset_34, sizeof asset_34},
+    {"web/robots.txt", asset_35, sizeof asset_35},
+    {"web/welcome.html", asset_36, sizeof asset_36},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
