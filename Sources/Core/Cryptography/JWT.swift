@@ -82,6 +82,11 @@ package struct JWTCodec: Sendable {
         return JWTClaims(claims)
     }
 
+    /// Checks again that claims verified earlier are within their time.
+    package func verifyTimes(of claims: JWTClaims, now: Timestamp = .now()) throws(JWTError) {
+        try checkTimes(claims.members, now: now)
+    }
+
     private func claims(ofSigned token: String) throws(JWTError) -> JSONObject {
         guard token.utf8.count <= maxBytes else { throw .tooLarge }
         let parts = token.split(separator: ".", omittingEmptySubsequences: false)

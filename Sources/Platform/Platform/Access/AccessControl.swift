@@ -12,6 +12,7 @@ package struct AccessControl: Sendable {
     private let tokens: JWTCodec
     private let publishableKeys: [SecretString]
     private let secretKeys: [SecretString]
+    private let verified = VerifiedTokens(maxEntries: 8192)
 
     /// - Parameters:
     ///   - tokens: verifies API keys and users' tokens alike, so it should ask for no issuer or audience.
@@ -27,20 +28,20 @@ package struct AccessControl: Sendable {
     /// The principal of a request.
     ///
     /// - Throws: ``AccessError``; never falls back to a lesser principal when a credential is wrong.
-    package func principal(for request: HTTPRequest) throws(AccessError) -> Principal {
+    package func principal(for request: HTTPRequest, now: Timestamp = .now()) throws(AccessError) -> Principal {
         let bearer = Self.bearerToken(of: request)
         guard let key = Self.apiKey(of: request) else {
             guard let bearer else { throw .missingKey }
-            return try principal(ofBearer: bearer)
+            return try principal(ofBearer: bearer, now)
         }
-        let holder = try principal(ofKey: key)
+        let holder = try principal(ofKey: key, now)
         guard let bearer, bearer != key else { return holder }
-        return try principal(ofBearer: bearer)
+        return try principal(ofBearer: bearer, now)
     }
 
     /// The role of the API key alone, for endpoints that take no notice of the user's token.
     package func keyHolder(for request: HTTPRequest) throws(AccessError) -> Principal {
-        if let key = Self.apiKey(of: request) { return try principal(ofKey: key) }
+        if let key = Self.apiKey(of: request) { return try principal(ofKey: key, .now()) }
         return try principal(for: request)
     }
 
@@ -57,22 +58,32 @@ package struct AccessControl: Sendable {
         return request.query.flatMap { FormFields(query: $0).first("apikey") }
     }
 
-    private func principal(ofKey key: String) throws(AccessError) -> Principal {
+    private func principal(ofKey key: String, _ now: Timestamp) throws(AccessError) -> Principal {
         if let role = opaqueKeyRole(key) { return Principal(role: role) }
-        guard let claims = try? tokens.verify(key), let role = claims.role.flatMap(Role.init), role != .authenticated
+        guard let token = try? verifiedToken(key, now), token.namesRole, let holder = token.principal,
+            holder.role != .authenticated
         else { throw .invalidKey }
-        return Principal(role: role, verified: claims)
+        return holder
     }
 
-    private func principal(ofBearer token: String) throws(AccessError) -> Principal {
+    private func principal(ofBearer token: String, _ now: Timestamp) throws(AccessError) -> Principal {
         if let role = opaqueKeyRole(token) { return Principal(role: role) }
         if Self.looksOpaque(token) { throw .invalidKey }
-        let claims: JWTClaims
-        do { claims = try tokens.verify(token) } catch { throw .invalidToken(error) }
-        // A token that names no role is a visitor's with claims.
-        guard let name = claims["role"] else { return Principal(role: .anon, verified: claims) }
-        guard let role = name.stringValue.flatMap(Role.init) else { throw .roleNotAllowed }
-        return Principal(role: role, verified: claims)
+        let verified: VerifiedTokens.Token
+        do { verified = try verifiedToken(token, now) } catch { throw .invalidToken(error) }
+        guard let principal = verified.principal else { throw .roleNotAllowed }
+        return principal
+    }
+
+    /// A token's signature is checked once; its times with every request.
+    private func verifiedToken(_ text: String, _ now: Timestamp) throws(JWTError) -> VerifiedTokens.Token {
+        if let known = verified.token(text) {
+            try tokens.verifyTimes(of: known.claims, now: now)
+            return known
+        }
+        let token = VerifiedTokens.Token(try tokens.verify(text, now: now))
+        verified.insert(token, text)
+        return token
     }
 
     private static func looksOpaque(_ key: String) -> Bool {

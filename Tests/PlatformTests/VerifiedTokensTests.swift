@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import Cryptography
+import EventLoop
+import HTTP
+import Primitives
+import Testing
+
+@testable import Platform
+
+@Suite("VerifiedTokens")
+struct VerifiedTokensTests {
+    static let codec = JWTCodec(
+        keys: KeySet(signingKey: JWTKey(sharedSecret: Array("a secret of many characters".utf8))))
+
+    @Test func keepsWithinItsBoundAndForgetsTheUnused() {
+        let tokens = VerifiedTokens(maxEntries: 8)
+        for number in 0..<100 {
+            tokens.insert(.init(JWTClaims(["role": "authenticated"])), "token \(number)")
+            // One that is asked for again and again stays.
+            if number == 0 { continue }
+            #expect(tokens.token("token 0") != nil)
+        }
+        #expect(tokens.count <= 8)
+        #expect(tokens.token("token 50") == nil)
+        #expect(tokens.token("token 99") != nil)
+    }
+
+    @Test func aKnownTokenStillExpires() async throws {
+        let access = AccessControl(
+            tokens: Self.codec, publishableKeys: [SecretString("sb_publishable_x")], secretKeys: [])
+        let now = Timestamp.now()
+        let token = try Self.codec.sign(["role": "authenticated", "exp": JSON(now.unixSeconds + 60)])
+        let outcome = try await Loop.withLoop { loop in
+            let request = HTTPRequest(
+                .get, "/", headers: ["apikey": "sb_publishable_x", "Authorization": "Bearer \(token)"], loop: loop)
+            let first = try access.principal(for: request, now: now).role
+            do {
+                _ = try access.principal(for: request, now: Timestamp(unixSeconds: now.unixSeconds + 120))
+                return (first, AccessError?.none)
+            } catch {
+                return (first, error as? AccessError)
+            }
+        }
+        #expect(outcome.0 == .authenticated)
+        #expect(outcome.1 == .invalidToken(.expired))
+    }
+
+    @Test func aTokenWithAnotherSignatureIsNotTheKnownOne() async throws {
+        let access = AccessControl(
+            tokens: Self.codec, publishableKeys: [SecretString("sb_publishable_x")], secretKeys: [])
+        let token = try Self.codec.sign(["role": "service_role"])
+        let forged = String(token.dropLast(4)) + "AAAA"
+        try await Loop.withLoop { loop in
+            func request(_ token: String) -> HTTPRequest {
+                HTTPRequest(
+                    .get, "/", headers: ["apikey": "sb_publishable_x", "Authorization": "Bearer \(token)"], loop: loop)
+            }
+            #expect(try access.principal(for: request(token)).role == .serviceRole)
+            #expect(throws: AccessError.invalidToken(.badSignature)) { try access.principal(for: request(forged)) }
+            #expect(try access.principal(for: request(token)).role == .serviceRole)
+        }
+    }
+}
