@@ -50,14 +50,17 @@ struct VerifiedTokensTests {
             tokens: Self.codec, publishableKeys: [SecretString("sb_publishable_x")], secretKeys: [])
         let token = try Self.codec.sign(["role": "service_role"])
         let forged = String(token.dropLast(4)) + "AAAA"
-        try await Loop.withLoop { loop in
-            func request(_ token: String) -> HTTPRequest {
-                HTTPRequest(
-                    .get, "/", headers: ["apikey": "sb_publishable_x", "Authorization": "Bearer \(token)"], loop: loop)
+        let roles = try await Loop.withLoop { loop in
+            func principal(_ token: String) throws -> Principal {
+                try access.principal(
+                    for: HTTPRequest(
+                        .get, "/", headers: ["apikey": "sb_publishable_x", "Authorization": "Bearer \(token)"],
+                        loop: loop))
             }
-            #expect(try access.principal(for: request(token)).role == .serviceRole)
-            #expect(throws: AccessError.invalidToken(.badSignature)) { try access.principal(for: request(forged)) }
-            #expect(try access.principal(for: request(token)).role == .serviceRole)
+            let before = try principal(token).role
+            #expect(throws: AccessError.invalidToken(.badSignature)) { try principal(forged) }
+            return [before, try principal(token).role]
         }
+        #expect(roles == [.serviceRole, .serviceRole])
     }
 }
