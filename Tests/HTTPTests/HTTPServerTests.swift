@@ -349,16 +349,19 @@ struct HTTPServerTests {
             return .text("done")
         }
         router.on(.get, "/hello") { _ in .text("hello") }
-        try await withServer(HTTPServerConfiguration(), router) { port, server in
-            let busy = try RawClient(port: port)
-            let idle = try RawClient(port: port)
+        // An address of its own: another test's server could be given the freed port of the common one.
+        var configuration = HTTPServerConfiguration()
+        configuration.host = "127.0.0.77"
+        try await withServer(configuration, router) { port, server in
+            let busy = try RawClient(port: port, lastByte: 77)
+            let idle = try RawClient(port: port, lastByte: 77)
             try idle.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(try idle.readResponse().status == 200)
             try busy.send("GET /gate HTTP/1.1\r\nHost: a\r\n\r\n")
             #expect(started.waits { $0 })
             server.stop()
             #expect(idle.isClosedByServer())
-            #expect(throws: SystemError.self) { try RawClient(port: port) }
+            #expect(throws: SystemError.self) { try RawClient(port: port, lastByte: 77) }
             isOpen.value = true
             let response = try busy.readResponse()
             #expect(response.body == "done" && response["Connection"] == "close")

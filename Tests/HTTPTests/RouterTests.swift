@@ -197,3 +197,27 @@ struct ProxyTrustTests {
         #expect(trust.client(peer: example.peer, forwardedFor: example.forwarded) == example.client)
     }
 }
+
+@Suite("HTTPHeaders")
+struct HTTPHeadersTests {
+    @Test func jsonObjectJoinsRepeatedFieldsAndEscapes() {
+        let headers: HTTPHeaders = ["X-A": "1", "x-b": "say \"hi\"\\", "X-a": "2"]
+        #expect(headers.jsonObject() == #"{"x-a":"1, 2","x-b":"say \"hi\"\\"}"#)
+    }
+
+    @Test func receivedFieldsAreTheSameWithAndWithoutTheShortWay() {
+        for text in ["A: 1\r\nB-c: \"x\"\r\nD: \t y\\z", "A: 1\r\na: 2", "A: é"] {
+            let head = Array("GET / HTTP/1.1\r\nHost: h\r\n\(text)\r\n\r\n".utf8)
+            var parser = RequestParser()
+            guard case .complete = head.withUnsafeBytes({ parser.parse($0) }) else {
+                Issue.record("not parsed")
+                continue
+            }
+            let received = HTTPHeaders(
+                received: RequestHead(bytes: head, path: parser.parsed.path, query: nil, fields: parser.parsed.fields))
+            var added = HTTPHeaders()
+            for field in received.fields { added.append(field.name, field.value) }
+            #expect(received.jsonObject() == added.jsonObject())
+        }
+    }
+}

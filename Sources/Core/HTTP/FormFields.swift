@@ -7,14 +7,19 @@ package struct FormFields: Sendable {
 
     /// Decodes `a=1&b=2`; `+` is a space. Pairs that are not UTF-8 once decoded are left out, as browsers never send them.
     package init(query: String) {
-        var pairs: [(name: String, value: String)] = []
-        for part in query.utf8.split(separator: UInt8(ascii: "&")) {
-            let mark = part.firstIndex(of: UInt8(ascii: "="))
-            let name = percentDecode(part[..<(mark ?? part.endIndex)], plusIsSpace: true)
-            let value = mark.map { percentDecode(part[part.index(after: $0)...], plusIsSpace: true) } ?? ""
-            if let name, let value { pairs.append((name, value)) }
+        var query = query
+        all = query.withUTF8 { bytes in
+            var pairs: [(name: String, value: String)] = []
+            for part in UnsafeRawBufferPointer(bytes).split(separator: UInt8(ascii: "&")) {
+                let mark = part.firstIndex(of: UInt8(ascii: "=")) ?? part.endIndex
+                let name = percentDecode(UnsafeRawBufferPointer(rebasing: part[..<mark]), plusIsSpace: true)
+                let value =
+                    mark == part.endIndex
+                    ? "" : percentDecode(UnsafeRawBufferPointer(rebasing: part[(mark + 1)...]), plusIsSpace: true)
+                if let name, let value { pairs.append((name, value)) }
+            }
+            return pairs
         }
-        all = pairs
     }
 
     /// The first value under a name.
@@ -23,19 +28,25 @@ package struct FormFields: Sendable {
 
 /// The text behind percent-encoding (RFC 3986 section 2.1); nil when a `%` is not followed by two hexadecimal digits or the
 /// result is not UTF-8.
-package func percentDecode(_ text: String) -> String? { percentDecode(text.utf8[...], plusIsSpace: false) }
+package func percentDecode(_ text: String) -> String? {
+    var text = text
+    return text.withUTF8 { percentDecode(UnsafeRawBufferPointer($0), plusIsSpace: false) }
+}
 
-func percentDecode(_ bytes: Substring.UTF8View.SubSequence, plusIsSpace: Bool) -> String? {
+func percentDecode(_ bytes: UnsafeRawBufferPointer, plusIsSpace: Bool) -> String? {
+    let isPlain = bytes.allSatisfy { $0 != UInt8(ascii: "%") && !(plusIsSpace && $0 == UInt8(ascii: "+")) }
+    if isPlain { return String(validating: bytes, as: UTF8.self) }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)
-    var position = bytes.startIndex
-    while position < bytes.endIndex {
+    var position = 0
+    while position < bytes.count {
         var byte = bytes[position]
-        position = bytes.index(after: position)
+        position += 1
         if byte == UInt8(ascii: "%") {
-            guard let high = hexDigit(in: bytes, at: &position), let low = hexDigit(in: bytes, at: &position) else {
-                return nil
-            }
+            guard position + 1 < bytes.count, let high = hexValue(bytes[position]),
+                let low = hexValue(bytes[position + 1])
+            else { return nil }
+            position += 2
             byte = high << 4 | low
         } else if plusIsSpace, byte == UInt8(ascii: "+") {
             byte = UInt8(ascii: " ")
@@ -43,12 +54,6 @@ func percentDecode(_ bytes: Substring.UTF8View.SubSequence, plusIsSpace: Bool) -
         decoded.append(byte)
     }
     return String(validating: decoded, as: UTF8.self)
-}
-
-private func hexDigit(in bytes: Substring.UTF8View.SubSequence, at position: inout Substring.Index) -> UInt8? {
-    guard position < bytes.endIndex else { return nil }
-    defer { position = bytes.index(after: position) }
-    return hexValue(bytes[position])
 }
 
 /// The value of one hexadecimal digit.

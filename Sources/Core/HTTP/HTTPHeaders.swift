@@ -4,7 +4,7 @@
 ///
 /// The fields of a received request stay in the bytes they came in and become strings when asked for.
 package struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
-    private var received: RequestHead?
+    private(set) var received: RequestHead?
     private var added: [(name: String, value: String)] = []
 
     /// No fields.

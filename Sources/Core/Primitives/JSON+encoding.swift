@@ -49,13 +49,23 @@ extension JSON {
 
     /// Appends `text` as a quoted JSON string.
     package static func encodeString(_ text: String, into bytes: inout [UInt8]) {
+        var text = text
+        text.withUTF8 { encodeString(UnsafeRawBufferPointer($0), into: &bytes) }
+    }
+
+    /// Appends UTF-8 as a quoted JSON string. What needs no escape goes over in stretches, as it mostly is all of it.
+    package static func encodeString(_ text: UnsafeRawBufferPointer, into bytes: inout [UInt8]) {
         bytes.append(UInt8(ascii: "\""))
-        for byte in text.utf8 {
+        var start = 0
+        for position in 0..<text.count {
+            let byte = text[position]
+            guard byte < 0x20 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") else { continue }
+            bytes.append(contentsOf: text[start..<position])
+            start = position + 1
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
                 bytes.append(UInt8(ascii: "\\"))
                 bytes.append(byte)
-            case 0x20...: bytes.append(byte)
             case UInt8(ascii: "\n"): bytes.append(contentsOf: "\\n".utf8)
             case UInt8(ascii: "\r"): bytes.append(contentsOf: "\\r".utf8)
             case UInt8(ascii: "\t"): bytes.append(contentsOf: "\\t".utf8)
@@ -65,6 +75,7 @@ extension JSON {
                 bytes.append(Hex.digit(byte & 0xf))
             }
         }
+        bytes.append(contentsOf: text[start...])
         bytes.append(UInt8(ascii: "\""))
     }
 }

@@ -110,7 +110,7 @@ package struct RESTService: Sendable {
         settings.append(("request.jwt.claims", identity.claims ?? ""))
         settings.append(("request.method", request.method.rawValue))
         settings.append(("request.path", request.path))
-        settings.append(("request.headers", RequestSettings.headers(request.headers)))
+        settings.append(("request.headers", request.headers.jsonObject()))
         settings.append(("request.cookies", RequestSettings.cookies(request.headers["cookie"])))
         if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
         if case .call(let call) = plan.source {

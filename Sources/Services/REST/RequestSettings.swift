@@ -4,17 +4,6 @@ internal import Primitives
 
 /// What of a request SQL can read by `current_setting('request....')`.
 enum RequestSettings {
-    /// The header fields as a JSON object with names in lower case; the values of a repeated field are joined.
-    static func headers(_ headers: HTTPHeaders) -> String {
-        var members = JSONObject()
-        for (name, value) in headers.fields {
-            let name = name.lowercased()
-            let earlier = members[name]?.stringValue
-            members[name] = .string(earlier.map { "\($0), \(value)" } ?? value)
-        }
-        return JSON.object(members).text
-    }
-
     /// The cookies as a JSON object.
     static func cookies(_ header: String?) -> String {
         guard let header else { return "{}" }

@@ -56,23 +56,9 @@ extension Principal {
         [
             (name: "request.method", value: request.method.rawValue),
             (name: "request.path", value: request.path),
-            (name: "request.headers", value: headers(of: request).text),
+            (name: "request.headers", value: request.headers.jsonObject()),
             (name: "request.cookies", value: cookies(of: request).text),
         ]
-    }
-
-    /// Field names in lower case; of a repeated field the values are joined.
-    private static func headers(of request: HTTPRequest) -> JSON {
-        var members = JSONObject()
-        for (name, value) in request.headers.fields {
-            let name = name.lowercased()
-            if let earlier = members[name]?.stringValue {
-                members[name] = .string(earlier + ", " + value)
-            } else {
-                members[name] = .string(value)
-            }
-        }
-        return .object(members)
     }
 
     private static func cookies(of request: HTTPRequest) -> JSON {
