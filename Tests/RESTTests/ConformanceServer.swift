@@ -6,29 +6,24 @@ import Postgres
 import Primitives
 import REST
 
-/// The service alone, over HTTP, set up as the conformance cases' default configuration asks.
+/// The service alone, over HTTP, set up as one configuration of the conformance cases asks.
 struct ConformanceServer: Sendable {
     let server: HTTPServer
     let database: Database
 
-    /// - Parameter address: the loaded fixtures, as the role that the cases' server logs in as.
-    init(_ address: PostgresAddress, port: UInt16 = 0, loop: Loop) throws {
+    /// - Parameters:
+    ///   - address: the loaded fixtures, as the role that the cases' server logs in as.
+    ///   - settings: the configuration's settings by PostgREST's names.
+    init(_ address: PostgresAddress, settings: JSON, port: UInt16 = 0, loop: Loop) throws {
         database = try Database(DatabaseConfiguration(address: address), loops: [loop], log: .disabled)
-        var configuration = RESTConfiguration()
-        configuration.schemas = ["test"]
-        configuration.extraSearchPath = []
-        configuration.maxRows = nil
-        configuration.preRequest = "test.switch_role"
-        configuration.transactionEnd = .rollbackAllowingOverride
-        configuration.settings = [
-            ("app.settings.app_host", "localhost"), ("app.settings.external_api_secret", "0123456789abcdef"),
-        ]
+        let configuration = Self.configuration(settings)
         let store = SchemaCacheStore(database: database, configuration: configuration, log: .disabled)
         let tokens = JWTCodec(
             keys: KeySet(signingKey: JWTKey(sharedSecret: Array("reallyreallyreallyreallyverysafe".utf8))),
             clockSkew: .seconds(30))
+        let anonymousRole = settings["db-anon-role"]?.stringValue ?? ""
         let service = RESTService(configuration, database: database, store: store, log: .disabled) { request in
-            try Self.identity(of: request, tokens)
+            try Self.identity(of: request, tokens, anonymousRole)
         }
         var router = Router()
         router.cors = CORSPolicy()
@@ -38,8 +33,30 @@ struct ConformanceServer: Sendable {
         server = try HTTPServer(http, router: router, loops: [loop])
     }
 
-    private static func identity(of request: HTTPRequest, _ tokens: JWTCodec) throws -> RESTIdentity {
-        let anonymous = "postgrest_test_anonymous"
+    private static func configuration(_ settings: JSON) -> RESTConfiguration {
+        var configuration = RESTConfiguration()
+        configuration.schemas = settings["db-schemas"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        configuration.extraSearchPath =
+            settings["db-extra-search-path"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        configuration.maxRows = settings["db-max-rows"]?.intValue
+        configuration.preRequest = settings["db-pre-request"]?.stringValue
+        configuration.transactionEnd =
+            switch settings["db-tx-end"]?.stringValue {
+            case "commit": .commit
+            case "commit-allow-override": .commitAllowingOverride
+            case "rollback": .rollback
+            default: .rollbackAllowingOverride
+            }
+        configuration.allowsAggregates = settings["db-aggregates"]?.boolValue ?? false
+        for member in settings.objectValue ?? JSONObject() where member.name.hasPrefix("app.") {
+            configuration.settings.append((member.name, member.value.stringValue ?? ""))
+        }
+        return configuration
+    }
+
+    private static func identity(
+        of request: HTTPRequest, _ tokens: JWTCodec, _ anonymous: String
+    ) throws -> RESTIdentity {
         guard let field = request.headers["authorization"] else {
             return RESTIdentity(role: anonymous, claims: #"{"role":"\#(anonymous)"}"#, isAnonymous: true)
         }

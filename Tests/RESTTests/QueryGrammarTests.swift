@@ -19,7 +19,6 @@ struct QueryGrammarTests {
     @Test(arguments: [
         Refusal(kind: .select, text: "data->>--34", column: 9, details: "unexpected \"-\" expecting digit"),
         Refusal(kind: .select, text: "id,", column: 4, details: "unexpected end of input expecting \(field)"),
-        Refusal(kind: .select, text: "id)", column: 3, details: "unexpected ')' expecting \",\" or end of input"),
         Refusal(kind: .select, text: "a(b", column: 4, details: "unexpected end of input expecting \",\" or \")\""),
         Refusal(
             kind: .select, text: "id.total()", column: 4,

@@ -40,6 +40,22 @@ struct RESTServiceTests {
             as $$ begin raise sqlstate 'PT418' using message = 'teapot', hint = 'tea'; end $$;
         create function said() returns json language sql
             as $$ select set_config('response.headers', '[{"X-Said": "yes"}]', true); select '1'::json $$;
+        create view my_notes with (security_invoker) as select id as note, title, project_id as project from notes;
+        grant select on my_notes to rest_user;
+        create function newest(projects) returns setof notes rows 1 language sql stable
+            as $$ select * from notes where project_id = $1.id order by id desc limit 1 $$;
+        create domain color as int;
+        create function color_json(color) returns json language sql immutable
+            as $$ select to_json('#' || lpad(to_hex($1), 6, '0')) $$;
+        create function json_color(json) returns color language sql immutable
+            as $$ select ('x' || lpad(substr($1 #>> '{}', 2), 8, '0'))::bit(32)::int::color $$;
+        create function text_color(text) returns color language sql immutable
+            as $$ select ('x' || lpad($1, 8, '0'))::bit(32)::int::color $$;
+        create cast (color as json) with function color_json(color) as implicit;
+        create cast (json as color) with function json_color(json) as implicit;
+        create cast (text as color) with function text_color(text) as implicit;
+        create table pens (id int primary key, ink color default 255);
+        grant all on pens to rest_user;
         insert into projects values (1, 'home'), (2, 'work');
         insert into notes (id, owner, title, data, project_id) values
             (1, '\(ann)', 'first', '{"n": 1}', 1), (2, '\(ann)', 'second', '{"n": 2}', 2), (3, '\(bob)', 'secret', '{}', 1);
@@ -70,7 +86,10 @@ struct RESTServiceTests {
         }
     }
 
-    private func run(_ body: @Sendable @escaping (Fixture) async throws -> Void) async throws {
+    private func run(
+        _ configuration: RESTConfiguration = RESTConfiguration(),
+        _ body: @Sendable @escaping (Fixture) async throws -> Void
+    ) async throws {
         let cluster = try await TestCluster.shared
         let template = try await cluster.template(named: "rest_template") { try await $0.exec(Self.schema) }
         let server = try await cluster.makeDatabase(template: template)
@@ -81,8 +100,8 @@ struct RESTServiceTests {
         do {
             try await Loop.withLoop { loop in
                 let database = try Database(DatabaseConfiguration(address: address), loops: [loop], log: .disabled)
-                let store = SchemaCacheStore(database: database, configuration: RESTConfiguration(), log: .disabled)
-                let service = RESTService(RESTConfiguration(), database: database, store: store, log: .disabled) {
+                let store = SchemaCacheStore(database: database, configuration: configuration, log: .disabled)
+                let service = RESTService(configuration, database: database, store: store, log: .disabled) {
                     let user = $0.headers["x-user"]
                     return RESTIdentity(
                         role: user == nil ? "rest_anon" : "rest_user", claims: user.map { #"{"sub":"\#($0)"}"# },
@@ -174,6 +193,92 @@ struct RESTServiceTests {
             let changed = try await fixture.send(.patch, "/notes?id=eq.70", as: Self.ann, body: #"{"title":"z"}"#)
             #expect(changed.response.status == 204)
             #expect(try await fixture.server.exec("select title from notes where id = 70") == "z")
+        }
+    }
+
+    @Test(arguments: [
+        (
+            "/my_notes?select=note,projects(name)&order=note",
+            #"[{"note":1,"projects":{"name":"home"}}, |{"note":2,"projects":{"name":"work"}}]"#
+        ),
+        (
+            "/projects?select=name,my_notes!inner(title)&my_notes.note=eq.2",
+            #"[{"name":"work","my_notes":[{"title":"second"}]}]"#
+        ),
+        ("/projects?select=name,newest(id)&id=eq.1", #"[{"name":"home","newest":{"id":1}}]"#),
+        ("/projects?select=name,...notes(id,data)&id=eq.1", #"[{"name":"home","id":[1],"data":[{"n": 1}]}]"#),
+        ("/projects?select=id,...notes()&id=eq.2", #"[{"id":2}]"#),
+        ("/projects?select=id&notes=is.null&select=id,notes()", "[]"),
+        (
+            "/notes?select=id,...projects(id,project:name)&order=projects(name).desc",
+            #"[{"id":2,"id":2,"project":"work"}, |{"id":1,"id":1,"project":"home"}]"#
+        ),
+    ])
+    func embedsThroughViewsFunctionsAndSpreads(target: String, expected: String) async throws {
+        try await run { fixture in
+            let answer = try await fixture.send(.get, target, as: Self.ann)
+            #expect(answer.body == expected.replacing("|", with: "\n "))
+        }
+    }
+
+    @Test func keepsAnothersRowsOutOfWhateverLeadsToThem() async throws {
+        try await run { fixture in
+            for target in [
+                "/projects?select=notes(id)&id=eq.1", "/projects?select=...notes(id)&id=eq.1",
+                "/projects?select=newest(id)&id=eq.1", "/my_notes?select=note",
+            ] {
+                let answer = try await fixture.send(.get, target, as: Self.ann)
+                #expect(answer.response.status == 200, "\(target)")
+                #expect(!answer.body.contains("3"), "\(target): \(answer.body)")
+            }
+        }
+    }
+
+    @Test func showsAndReadsDomainsAsTheySay() async throws {
+        try await run { fixture in
+            let made = try await fixture.send(
+                .post, "/pens?select=*", as: Self.ann, headers: ["Prefer": "return=representation, missing=default"],
+                body: ##"[{"id":1,"ink":"#00ff00"},{"id":2}]"##)
+            #expect(made.response.status == 400, "keys have to match: \(made.body)")
+            let one = try await fixture.send(
+                .post, "/pens", as: Self.ann, headers: ["Prefer": "return=representation"],
+                body: ##"{"id":1,"ink":"#00ff00"}"##)
+            #expect(one.body == ##"[{"id":1,"ink":"#00ff00"}]"##)
+            let changed = try await fixture.send(
+                .patch, "/pens?ink=eq.00ff00", as: Self.ann, headers: ["Prefer": "return=representation"],
+                body: ##"{"ink":"#0000ff"}"##)
+            #expect(changed.body == ##"[{"id":1,"ink":"#0000ff"}]"##)
+            let found = try await fixture.send(.get, "/pens?select=i:ink&ink=in.(0000ff,1)", as: Self.ann)
+            #expect(found.body == ##"[{"i":"#0000ff"}]"##)
+            #expect(try await fixture.server.exec("select ink from pens") == "255")
+        }
+    }
+
+    @Test func aggregatesWhereItIsAllowed() async throws {
+        var configuration = RESTConfiguration()
+        configuration.allowsAggregates = true
+        try await run(configuration) { fixture in
+            let cases = [
+                ("/notes?select=count()", #"[{"count":2}]"#),
+                (
+                    "/notes?select=title,id.sum()&order=title",
+                    #"[{"title":"first","sum":1}, |{"title":"second","sum":2}]"#
+                ),
+                (
+                    "/notes?select=...projects(name,n:id.max()::text)&order=projects(name)",
+                    #"[{"name":"home","n":"1"}, |{"name":"work","n":"2"}]"#
+                ),
+                ("/projects?select=id,notes(id.count())&id=eq.1", #"[{"id":1,"notes":[{"count":1}]}]"#),
+            ]
+            for (target, expected) in cases {
+                let answer = try await fixture.send(.get, target, as: Self.ann)
+                #expect(answer.body == expected.replacing("|", with: "\n "))
+            }
+            let refused = try await fixture.send(.get, "/projects?select=...notes(id.sum())", as: Self.ann)
+            #expect(refused.body.contains("PGRST127"))
+            let counted = try await fixture.send(
+                .get, "/notes?select=owner,count()", as: Self.ann, headers: ["Prefer": "count=exact"])
+            #expect(counted.response.headers["content-range"] == "0-0/1")
         }
     }
 

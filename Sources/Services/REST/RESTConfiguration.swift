@@ -24,6 +24,8 @@ package struct RESTConfiguration: Sendable {
     package var preRequest: String?
     /// How a transaction ends.
     package var transactionEnd = TransactionEnd.commit
+    /// Whether `select` takes aggregates: without bounds on what they read, so off unless wanted.
+    package var allowsAggregates = false
     /// Settings of functions that hold for the whole transaction when the function is called by request.
     package var hoistedSettings = [
         "statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation",

@@ -55,7 +55,7 @@ struct Planner {
         for item in items {
             switch item {
             case .field(let field):
-                guard field.aggregate == nil else { throw .aggregatesDisabled }
+                guard field.aggregate == nil || configuration.allowsAggregates else { throw .aggregatesDisabled }
                 plan.fields.append(field)
             case .relation(let relation): plan.embeds.append(try embed(relation, in: plan))
             }
@@ -64,9 +64,6 @@ struct Planner {
 
     private mutating func embed(_ selected: SelectRelation, in parent: ReadPlan) throws(RESTError) -> ReadPlan.Embed {
         let relationship = try relationship(from: parent, to: selected)
-        guard !selected.isSpread || relationship.isToOne else {
-            throw .notImplemented("Spreading a to-many relationship.")
-        }
         aliasCount += 1
         let number = aliasCount
         let target = cache.relations[relationship.target]
@@ -75,6 +72,9 @@ struct Planner {
         var plan = ReadPlan(
             relation: relationship.target, alias: "\(stem)_\(number)", columns: target?.columns ?? [], fields: [])
         try fill(&plan, with: selected.items)
+        if selected.isSpread, !relationship.isToOne, plan.aggregates {
+            throw .notImplemented("Aggregates are not implemented for one-to-many or many-to-many spreads.")
+        }
         return ReadPlan.Embed(
             name: selected.alias ?? selected.name, relationship: relationship, alias: "_embed_\(number)",
             junctionAlias: "_junction_\(number)", isInner: selected.join == .inner, isSpread: selected.isSpread,
@@ -87,7 +87,10 @@ struct Planner {
         from parent: ReadPlan, to selected: SelectRelation
     ) throws(RESTError) -> Relationship {
         let parentName = parent.relation ?? resultRelation ?? QualifiedName(schema: request.schema, name: parent.alias)
-        let found = (cache.relationships[parentName] ?? []).filter { matches($0, selected) }
+        let known = cache.relationships[parentName] ?? []
+        // A computed relationship stands in for what keys would say of the same name.
+        if let computed = known.first(where: { $0.isComputed(named: selected.name) }) { return computed }
+        let found = known.filter { matches($0, selected) }
         if found.count == 1 { return found[0] }
         if found.isEmpty {
             let neighbours = (cache.relationships[parentName] ?? []).map(\.target.name)
@@ -96,8 +99,10 @@ struct Planner {
                 parent: parentName.name, child: selected.name, hint: selected.hint, schema: request.schema,
                 suggestion: isNeighbour ? nil : Similarity.best(of: neighbours, to: selected.name, threshold: 0.5))
         }
+        let candidates = found.filter(\.startsAtKeyTarget) + found.filter { !$0.startsAtKeyTarget }
         throw .ambiguousRelationship(
-            parent: parentName.name, child: selected.name, candidates: found.map { Self.candidate($0, selected.name) })
+            parent: parentName.name, child: selected.name,
+            candidates: candidates.compactMap { Self.candidate($0, selected.name) })
     }
 
     /// The relation whose rows a function returns, while a call is planned.
@@ -105,6 +110,7 @@ struct Planner {
 
     private func matches(_ relationship: Relationship, _ selected: SelectRelation) -> Bool {
         guard relationship.target.schema == request.schema else { return false }
+        if case .computed = relationship.kind { return false }
         // Of a relation's relationships with itself, the relation's own name means the rows that refer to this one; the row referred to
         // goes by the foreign key or its column.
         let isOwnParent = relationship.source == relationship.target && relationship.refersToTarget
@@ -113,12 +119,14 @@ struct Planner {
             return isTarget && Self.isNamed(hint, relationship)
         }
         if isTarget { return true }
+        // The key's own names mean the tables it is between, not the views that show it.
+        if cache.relations[relationship.target]?.isTable == false { return false }
         // A to-one relationship may go by its foreign key or by the column that holds it.
         switch relationship.kind {
-        case .manyToOne(let link), .oneToOne(let link, isParent: false):
+        case .manyToOne(let link), .oneToOne(let link, _):
             return link.constraint == selected.name || link.pairs.count == 1 && link.pairs[0].from == selected.name
-        case .oneToMany(let link), .oneToOne(let link, isParent: true): return link.constraint == selected.name
-        case .manyToMany: return false
+        case .oneToMany(let link): return link.constraint == selected.name
+        case .manyToMany, .computed: return false
         }
     }
 
@@ -128,10 +136,11 @@ struct Planner {
             link.constraint == hint
                 || link.pairs.count == 1 && (link.pairs[0].from == hint || link.pairs[0].to == hint)
         case .manyToMany(let junction, _, _): junction.name == hint
+        case .computed: false
         }
     }
 
-    private static func candidate(_ relationship: Relationship, _ name: String) -> RESTError.AmbiguousRelationship {
+    private static func candidate(_ relationship: Relationship, _ name: String) -> RESTError.AmbiguousRelationship? {
         func columns(_ pairs: [Relationship.Pair], _ side: KeyPath<Relationship.Pair, String>) -> String {
             pairs.map { $0[keyPath: side] }.joined(separator: ", ")
         }
@@ -158,6 +167,7 @@ struct Planner {
                 relationship:
                     "\(junction.name) using \(source.constraint)(\(columns(source.pairs, \.to))) and \(target.constraint)(\(columns(target.pairs, \.from)))",
                 embedding: embedding, suggestion: "\(name)!\(junction.name)")
+        case .computed: return nil
         }
     }
 
@@ -299,6 +309,8 @@ struct Planner {
             switch embed.relationship.kind {
             case .manyToOne(let link), .oneToOne(let link, _), .oneToMany(let link), .manyToMany(_, let link, _):
                 for pair in link.pairs { add(pair.from) }
+            // The function takes the row.
+            case .computed: isWhole = true
             }
         }
         if isWhole { return .everything(and: names.filter { relation.column($0) == nil }) }

@@ -33,6 +33,12 @@ struct ReadPlan: Sendable, Hashable {
     /// The embedded relation that a field of a filter names, where `name.is.null` asks whether there are embedded rows.
     func embed(named name: String) -> Embed? { embeds.first { $0.name == name } }
 
+    /// Whether rows are aggregated, by a field of its own or by one that a spread to-one relation lifts into it.
+    var aggregates: Bool {
+        fields.contains { $0.aggregate != nil }
+            || embeds.contains { $0.isSpread && $0.relationship.isToOne && $0.plan.aggregates }
+    }
+
     var hasInnerEmbeds: Bool { embeds.contains { $0.isInner || $0.plan.hasInnerEmbeds } }
 }
 

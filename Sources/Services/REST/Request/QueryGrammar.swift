@@ -16,10 +16,12 @@ enum QueryGrammar {
 
     // MARK: Parameters
 
-    /// `select=`
+    /// `select=`. A parenthesis too many ends it, and what follows is ignored, as clients that build such texts by hand have come to
+    /// rely on.
     static func select(_ text: String) throws(QuerySyntaxError) -> [SelectItem] {
         var scanner = Scanner(text)
         let items = try selectItems(&scanner, depth: 0)
+        if scanner.isNext(UInt8(ascii: ")")) { return items }
         try end(&scanner)
         return items
     }

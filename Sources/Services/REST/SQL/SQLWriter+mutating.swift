@@ -26,7 +26,7 @@ extension SQLWriter {
             list(rows.columns) { writer, column in
                 writer.add(identifier: column.name)
                 writer.add(" = ")
-                writer.add(column: column.name, of: Self.body)
+                writer.bodyValue(column)
             }
             add(" from (select * from ")
             self.rows(rows)
@@ -98,7 +98,7 @@ extension SQLWriter {
             if rows.columns.isEmpty {
                 add("null where false")
             } else {
-                list(rows.columns) { writer, column in writer.add(column: column.name, of: Self.body) }
+                list(rows.columns) { writer, column in writer.bodyValue(column) }
                 add(" from ")
                 self.rows(rows)
                 let body = ReadPlan(relation: nil, alias: Self.body, columns: rows.columns, fields: [])
@@ -125,6 +125,15 @@ extension SQLWriter {
         add(
             " where set_config('\(name)', (coalesce(nullif(current_setting('\(name)', true), ''), '0')::int + 1)::text, true) is not null"
         )
+    }
+
+    /// A column of the body's row, read as its domain says where it has a form of its own.
+    private mutating func bodyValue(_ column: Column) {
+        guard let parser = column.representation.parser else { return add(column: column.name, of: Self.body) }
+        add(parser)
+        add("(")
+        add(column: column.name, of: Self.body)
+        add(")")
     }
 
     /// The body's rows as a table of the columns' types: `json_to_recordset(...) as "_body"(...)`.
@@ -161,7 +170,7 @@ extension SQLWriter {
         list(rows.columns) { writer, column in
             writer.add(identifier: column.name)
             writer.add(" ")
-            writer.add(column.type)
+            writer.add(column.representation.parser == nil ? column.type : "json")
         }
         add(")")
     }

@@ -10,26 +10,61 @@ extension SchemaCache {
             queries: [
                 PostgresQuery(sql: relationsSQL, parameters: [schemas.postgresParameter]),
                 PostgresQuery(sql: functionsSQL, parameters: [schemas.postgresParameter]),
-                PostgresQuery(sql: foreignKeysSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: foreignKeysSQL), PostgresQuery(sql: primaryKeysSQL), PostgresQuery(sql: viewsSQL),
+                PostgresQuery(sql: computedSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: representationsSQL),
             ])
     }
 
     /// Makes the cache of what the unit's queries returned.
     init(results: [PostgresResult], hoistedSettings: [String]) {
         self = .empty
-        guard results.count == 3 else { return }
+        guard results.count == 7 else { return }
+        let representations = Self.representations(results[6])
         for row in results[0].rows {
-            guard let relation = Relation(row) else { continue }
+            guard let relation = Relation(row, representations) else { continue }
             relations[relation.name] = relation
         }
         for row in results[1].rows {
             guard let function = Function(row, hoistedSettings: hoistedSettings) else { continue }
             functions[function.name, default: []].append(function)
         }
-        let keys = results[2].rows.compactMap { ForeignKey($0) }
-        for relationship in keys.flatMap(\.relationships) + ForeignKey.junctions(keys) {
-            relationships[relationship.source, default: []].append(relationship)
+        let views = ViewOrigins(results[4].rows.compactMap { ViewOrigins.View($0) }) { relations[$0] != nil }
+        addPrimaryKeys(results[3], views)
+        let keys = results[2].rows.compactMap { ForeignKey($0) }.flatMap { $0.shown(relations, views) }
+        let found =
+            keys.flatMap(\.relationships) + ForeignKey.junctions(keys, relations)
+            + results[5].rows.compactMap { Relationship(computed: $0) }
+        for relationship in found { relationships[relationship.source, default: []].append(relationship) }
+    }
+
+    /// Primary keys of tables are those of the views that show them whole.
+    private mutating func addPrimaryKeys(_ result: PostgresResult, _ views: ViewOrigins) {
+        for row in result.rows {
+            guard let table = row["relation"].text.flatMap({ UInt32($0) }), let columns = row["columns"].array else {
+                continue
+            }
+            var seen: Set<QualifiedName> = []
+            for appearance in views.appearances(of: columns.compactMap { $0.flatMap { Int($0) } }, in: table)
+            where seen.insert(appearance.view).inserted {
+                relations[appearance.view]?.primaryKey += appearance.columns
+            }
         }
+    }
+
+    private static func representations(_ result: PostgresResult) -> [String: Representation] {
+        var found: [String: Representation] = [:]
+        for row in result.rows {
+            guard let domain = row["domain"].text, let schema = row["nspname"].text, let name = row["proname"].text
+            else { continue }
+            let function = QualifiedName(schema: schema, name: name)
+            switch row["direction"].text {
+            case "format": found[domain, default: Representation()].formatter = function
+            case "parse": found[domain, default: Representation()].parser = function
+            default: found[domain, default: Representation()].textParser = function
+            }
+        }
+        return found
     }
 
     /// A row per relation; columns as three parallel arrays. Partitions are reached through their parents only.
@@ -58,11 +93,12 @@ extension SchemaCache {
                         where s.refobjid = c.oid and s.refobjsubid = a.attnum and s.deptype = 'i'
                             and s.classid = 'pg_catalog.pg_class'::regclass limit 1)
                     when a.attgenerated <> '' then null
-                    else pg_catalog.pg_get_expr(d.adbin, d.adrelid) end, '') order by a.attnum)
+                    else coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), at.typdefault) end, '') order by a.attnum)
                 filter (where a.attnum is not null), '{}') as defaults
         from pg_catalog.pg_class c
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         left join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        left join pg_catalog.pg_type at on at.oid = a.atttypid and at.typtype = 'd'
         left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
         where n.nspname = any ($1) and c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition
         group by n.nspname, c.relname, c.relkind, c.oid
@@ -100,11 +136,12 @@ extension SchemaCache {
         order by n.nspname, p.proname, p.oid
         """
 
-    /// A row per foreign key between exposed relations, and whether its columns are unique on the referring side. A junction that is
-    /// not exposed leads nowhere: clients could not read it.
+    /// A row per foreign key, and whether its columns are unique on the referring side. Keys between tables that are not exposed
+    /// matter too, for views may show them.
     private static let foreignKeysSQL = """
         select sn.nspname as source_schema, s.relname as source_name, tn.nspname as target_schema,
-            t.relname as target_name, k.conname,
+            t.relname as target_name, k.conname, s.oid as source_oid, t.oid as target_oid,
+            k.conkey::text[] as source_numbers, k.confkey::text[] as target_numbers,
             array(select a.attname from unnest(k.conkey) with ordinality u (number, position)
                 join pg_catalog.pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.number
                 order by u.position) as source_columns,
@@ -114,21 +151,74 @@ extension SchemaCache {
             exists (select 1 from pg_catalog.pg_index x
                 where x.indrelid = k.conrelid and x.indisunique and x.indpred is null
                     and x.indnkeyatts = cardinality(k.conkey) and x.indkey::int2[] <@ k.conkey
-                    and k.conkey <@ x.indkey::int2[]) as is_unique,
-            coalesce((select x.indkey::int2[] @> k.conkey from pg_catalog.pg_index x
-                where x.indrelid = k.conrelid and x.indisprimary), false) as is_in_primary_key
+                    and k.conkey <@ x.indkey::int2[]) as is_unique
         from pg_catalog.pg_constraint k
         join pg_catalog.pg_class s on s.oid = k.conrelid
         join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
         join pg_catalog.pg_class t on t.oid = k.confrelid
         join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
-        where k.contype = 'f' and k.conparentid = 0 and sn.nspname = any ($1) and tn.nspname = any ($1)
+        where k.contype = 'f' and k.conparentid = 0
         order by k.conname, k.oid
+        """
+
+    /// A row per primary key of any table.
+    private static let primaryKeysSQL = """
+        select x.indrelid as relation, array(select u::text from unnest(x.indkey::int2[]) with ordinality k (u, position)
+            order by position) as columns
+        from pg_catalog.pg_index x
+        join pg_catalog.pg_class c on c.oid = x.indrelid
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where x.indisprimary and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+        order by n.nspname, c.relname
+        """
+
+    /// A row per view with its rewrite rule, exposed or not: views are made of views.
+    private static let viewsSQL = """
+        select c.oid, n.nspname, c.relname, r.ev_action::text as rule,
+            array(select a.attname from pg_catalog.pg_attribute a
+                where a.attrelid = c.oid and a.attnum > 0 order by a.attnum) as columns
+        from pg_catalog.pg_rewrite r
+        join pg_catalog.pg_class c on c.oid = r.ev_class
+        join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+        where c.relkind in ('v', 'm') and r.ev_type = '1'
+            and n.nspname not in ('pg_catalog', 'information_schema')
+        """
+
+    /// A row per function that takes a row of one exposed relation and returns rows of another; `rows 1` says that there is one.
+    private static let computedSQL = """
+        select n.nspname, p.proname, sn.nspname as source_schema, s.relname as source_name, tn.nspname as target_schema,
+            t.relname as target_name, not p.proretset or p.prorows = 1 as is_to_one
+        from pg_catalog.pg_proc p
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        join pg_catalog.pg_type st on st.oid = p.proargtypes[0]
+        join pg_catalog.pg_class s on s.oid = st.typrelid
+        join pg_catalog.pg_namespace sn on sn.oid = s.relnamespace
+        join pg_catalog.pg_type tt on tt.oid = p.prorettype
+        join pg_catalog.pg_class t on t.oid = tt.typrelid
+        join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
+        where p.prokind = 'f' and p.pronargs = 1 and p.proallargtypes is null
+            and s.relkind in ('r', 'v', 'm', 'f', 'p') and t.relkind in ('r', 'v', 'm', 'f', 'p')
+            and n.nspname = any ($1) and sn.nspname = any ($1) and tn.nspname = any ($1)
+        order by n.nspname, p.proname, p.oid
+        """
+
+    /// A row per implicit cast by a function between a domain and `json` or `text`.
+    private static let representationsSQL = """
+        select pg_catalog.format_type(d.oid, null) as domain, n.nspname, p.proname,
+            case when k.castsource = d.oid then 'format' when k.castsource = 'pg_catalog.json'::regtype then 'parse'
+                else 'filter' end as direction
+        from pg_catalog.pg_cast k
+        join pg_catalog.pg_type d on d.typtype = 'd'
+            and (d.oid = k.castsource and k.casttarget = 'pg_catalog.json'::regtype
+                or d.oid = k.casttarget and k.castsource in ('pg_catalog.json'::regtype, 'pg_catalog.text'::regtype))
+        join pg_catalog.pg_proc p on p.oid = k.castfunc
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        where k.castcontext = 'i'
         """
 }
 
 extension Relation {
-    fileprivate init?(_ row: PostgresRow) {
+    fileprivate init?(_ row: PostgresRow, _ representations: [String: Representation]) {
         guard let schema = row["nspname"].text, let name = row["relname"].text,
             let names = row["names"].array, let types = row["types"].array, let defaults = row["defaults"].array,
             let baseTypes = row["base_types"].array,
@@ -142,7 +232,8 @@ extension Relation {
                 let expression = defaults[index] ?? ""
                 return Column(
                     name: names[index] ?? "", type: types[index] ?? "", baseType: baseTypes[index] ?? "",
-                    defaultExpression: expression.isEmpty ? nil : expression)
+                    defaultExpression: expression.isEmpty ? nil : expression,
+                    representation: representations[types[index] ?? ""] ?? Representation())
             },
             primaryKey: row["primary_key"].array?.compactMap(\.self) ?? [],
             isInsertable: events & 8 != 0, isUpdatable: events & 4 != 0, isDeletable: events & 16 != 0,
@@ -186,27 +277,95 @@ extension Function {
     }
 }
 
-/// A foreign key as the catalog has it, before it becomes relationships in both directions.
+extension ViewOrigins.View {
+    fileprivate init?(_ row: PostgresRow) {
+        guard let identifier = row["oid"].text.flatMap({ UInt32($0) }), let schema = row["nspname"].text,
+            let name = row["relname"].text, let columns = row["columns"].array, let rule = row["rule"].text
+        else { return nil }
+        self.init(
+            identifier: identifier, name: QualifiedName(schema: schema, name: name), columns: columns.map { $0 ?? "" },
+            origins: ViewOrigins.origins(ofRule: rule))
+    }
+}
+
+extension Relationship {
+    fileprivate init?(computed row: PostgresRow) {
+        guard let schema = row["nspname"].text, let name = row["proname"].text,
+            let sourceSchema = row["source_schema"].text, let sourceName = row["source_name"].text,
+            let targetSchema = row["target_schema"].text, let targetName = row["target_name"].text
+        else { return nil }
+        self.init(
+            source: QualifiedName(schema: sourceSchema, name: sourceName),
+            target: QualifiedName(schema: targetSchema, name: targetName),
+            kind: .computed(
+                function: QualifiedName(schema: schema, name: name), isToOne: row["is_to_one"].bool ?? false))
+    }
+}
+
+/// A foreign key, between tables as the catalog has it or between views that show its columns, before it becomes relationships in
+/// both directions.
 private struct ForeignKey {
     var constraint: String
-    var source: QualifiedName
-    var target: QualifiedName
-    var pairs: [Relationship.Pair]
+    var source: End
+    var target: End
     var isUnique: Bool
-    var isInPrimaryKey: Bool
+
+    /// A side of the key.
+    struct End {
+        var name: QualifiedName
+        var columns: [String]
+        /// The table in the catalog, and the columns' numbers in it.
+        var identifier: UInt32
+        var numbers: [Int]
+
+        init?(_ row: PostgresRow, _ side: String) {
+            guard let schema = row["\(side)_schema"].text, let name = row["\(side)_name"].text,
+                let identifier = row["\(side)_oid"].text.flatMap({ UInt32($0) }),
+                let columns = row["\(side)_columns"].array, let numbers = row["\(side)_numbers"].array
+            else { return nil }
+            self.name = QualifiedName(schema: schema, name: name)
+            self.columns = columns.map { $0 ?? "" }
+            self.identifier = identifier
+            self.numbers = numbers.map { $0.flatMap { Int($0) } ?? 0 }
+        }
+
+        /// The end itself where it is exposed, and the views that show it.
+        func shown(_ relations: [QualifiedName: Relation], _ views: ViewOrigins) -> [End] {
+            let appearances = views.appearances(of: numbers, in: identifier).map { appearance in
+                var end = self
+                end.name = appearance.view
+                end.columns = appearance.columns
+                return end
+            }
+            return (relations[name] == nil ? [] : [self]) + appearances
+        }
+    }
 
     init?(_ row: PostgresRow) {
-        guard let constraint = row["conname"].text,
-            let sourceSchema = row["source_schema"].text, let sourceName = row["source_name"].text,
-            let targetSchema = row["target_schema"].text, let targetName = row["target_name"].text,
-            let from = row["source_columns"].array, let to = row["target_columns"].array, from.count == to.count
+        guard let constraint = row["conname"].text, let source = End(row, "source"), let target = End(row, "target"),
+            source.columns.count == target.columns.count
         else { return nil }
         self.constraint = constraint
-        source = QualifiedName(schema: sourceSchema, name: sourceName)
-        target = QualifiedName(schema: targetSchema, name: targetName)
-        pairs = zip(from, to).map { Relationship.Pair(from: $0 ?? "", to: $1 ?? "") }
+        self.source = source
+        self.target = target
         isUnique = row["is_unique"].bool ?? false
-        isInPrimaryKey = row["is_in_primary_key"].bool ?? false
+    }
+
+    /// The key between all that shows its two sides.
+    func shown(_ relations: [QualifiedName: Relation], _ views: ViewOrigins) -> [ForeignKey] {
+        let targets = target.shown(relations, views)
+        return source.shown(relations, views).flatMap { source in
+            targets.map { target in
+                var key = self
+                key.source = source
+                key.target = target
+                return key
+            }
+        }
+    }
+
+    private var pairs: [Relationship.Pair] {
+        zip(source.columns, target.columns).map { Relationship.Pair(from: $0, to: $1) }
     }
 
     private var link: Relationship.Link { Relationship.Link(constraint: constraint, pairs: pairs) }
@@ -220,22 +379,27 @@ private struct ForeignKey {
     var relationships: [Relationship] {
         [
             Relationship(
-                source: source, target: target, kind: isUnique ? .oneToOne(link, isParent: false) : .manyToOne(link)),
+                source: source.name, target: target.name,
+                kind: isUnique ? .oneToOne(link, isParent: false) : .manyToOne(link)),
             Relationship(
-                source: target, target: source,
+                source: target.name, target: source.name,
                 kind: isUnique ? .oneToOne(reversedLink, isParent: true) : .oneToMany(reversedLink)),
         ]
     }
 
     /// Pairs of foreign keys of one relation whose columns are all part of its primary key: each way a many-to-many relationship.
-    static func junctions(_ keys: [ForeignKey]) -> [Relationship] {
+    static func junctions(_ keys: [ForeignKey], _ relations: [QualifiedName: Relation]) -> [Relationship] {
+        let inPrimaryKey = keys.filter { key in
+            let primaryKey = relations[key.source.name]?.primaryKey ?? []
+            return key.source.columns.allSatisfy { primaryKey.contains($0) }
+        }
         var found: [Relationship] = []
-        for (junction, members) in Dictionary(grouping: keys.filter(\.isInPrimaryKey), by: \.source) {
+        for (junction, members) in Dictionary(grouping: inPrimaryKey, by: \.source.name) {
             for first in members {
                 for second in members where first.constraint != second.constraint {
                     found.append(
                         Relationship(
-                            source: first.target, target: second.target,
+                            source: first.target.name, target: second.target.name,
                             kind: .manyToMany(junction: junction, source: first.reversedLink, target: second.link)))
                 }
             }

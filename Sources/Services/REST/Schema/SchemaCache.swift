@@ -37,7 +37,7 @@ struct Relation: Sendable, Hashable {
     var isInsertable: Bool
     var isUpdatable: Bool
     var isDeletable: Bool
-    /// Whether it is a table of any kind, whose `xmax` tells inserted from updated rows.
+    /// Whether it is a table of any kind, not a view.
     var isTable: Bool
 
     func column(_ name: String) -> Column? { columns.first { $0.name == name } }
@@ -51,8 +51,20 @@ struct Column: Sendable, Hashable {
     var baseType: String
     /// The expression of the default, from the catalog: fit for SQL as it is.
     var defaultExpression: String?
+    /// How values of the column's domain are shown and read, where the domain says so.
+    var representation = Representation()
 
     var isJSON: Bool { baseType == "json" || baseType == "jsonb" }
+}
+
+/// Functions behind the implicit casts between a domain and `json` or `text`: the domain's own form in requests and answers.
+struct Representation: Sendable, Hashable {
+    /// From the domain to `json`.
+    var formatter: QualifiedName?
+    /// From `json`, for bodies.
+    var parser: QualifiedName?
+    /// From `text`, for filters.
+    var textParser: QualifiedName?
 }
 
 /// A function that can be called by `/rpc/`.
@@ -101,6 +113,8 @@ struct Relationship: Sendable, Hashable {
         case oneToOne(Link, isParent: Bool)
         case oneToMany(Link)
         case manyToMany(junction: QualifiedName, source: Link, target: Link)
+        /// A function of the source's row that returns rows of the target.
+        case computed(function: QualifiedName, isToOne: Bool)
     }
 
     /// A foreign key's columns as pairs, from the relation the relationship starts at (for a junction: from the end to the junction).
@@ -122,14 +136,26 @@ struct Relationship: Sendable, Hashable {
     var refersToTarget: Bool {
         switch kind {
         case .manyToOne, .oneToOne(_, isParent: false): true
-        case .oneToOne(_, isParent: true), .oneToMany, .manyToMany: false
+        case .oneToOne(_, isParent: true), .oneToMany, .manyToMany, .computed: false
         }
+    }
+
+    /// Whether other rows refer to the one the relationship starts at.
+    var startsAtKeyTarget: Bool {
+        switch kind {
+        case .oneToOne(_, isParent: true), .oneToMany: true
+        case .oneToOne(_, isParent: false), .manyToOne, .manyToMany, .computed: false
+        }
+    }
+
+    func isComputed(named name: String) -> Bool {
+        if case .computed(let function, _) = kind { function.name == name } else { false }
     }
 
     var isToOne: Bool {
         switch kind {
-        case .manyToOne, .oneToOne: true
-        case .oneToMany, .manyToMany: false
+        case .manyToOne, .oneToOne, .computed(_, isToOne: true): true
+        case .oneToMany, .manyToMany, .computed(_, isToOne: false): false
         }
     }
 }
