@@ -49,9 +49,36 @@ struct HTTPServerTests {
         router.on(.get, "/short") { _ in
             HTTPResponse(.ok, body: .stream(byteCount: 10) { try await $0.write([1, 2, 3]) })
         }
+        // What a database function may ask for in the name of the project.
+        router.on(.get, "/fields") { _ in
+            var response = HTTPResponse.text("fields")
+            for (name, value) in [
+                ("X-Kept", "a\r\nX-Split-Value: b"), ("X-Split\r\nX-Injected", "a"), ("", "a"), ("X Space", "a"),
+                ("X-\u{E9}", "a"), ("Content-Length", "1"), ("transfer-encoding", "chunked"), ("Connection", "close"),
+                ("Keep-Alive", "timeout=1"), ("Upgrade", "h2c"), ("Trailer", "X"), ("Date", "never"),
+                ("X-REQUEST-ID", "forged"),
+            ] { response.headers.append(name, value) }
+            return response
+        }
         router.on(.get, "/throws") { _ in throw HTTPError(.conflict, "no") }
         router.on(.get, "/items/:id") { .text($0.parameters["id"] ?? "") }
         return router
+    }
+
+    @Test func writesNoFieldThatSplitsAResponseOrFramesItTwice() async throws {
+        try await withServer(HTTPServerConfiguration(), Self.router()) { port, _ in
+            let client = try RawClient(port: port)
+            try client.send("GET /fields HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            let text = try client.readToEnd()
+            let parts = text.split(separator: "\r\n\r\n", omittingEmptySubsequences: false)
+            #expect(parts.count == 2 && parts.last == "fields")
+            let lines = (parts.first ?? "").split(separator: "\r\n").dropFirst()
+            let names = lines.map { $0.prefix { $0 != ":" }.lowercased() }.sorted()
+            #expect(names == ["connection", "content-length", "content-type", "date", "x-kept", "x-request-id"])
+            #expect(lines.contains("X-Kept: a  X-Split-Value: b"))
+            #expect(lines.contains("Content-Length: 6"))
+            #expect(!text.contains("forged") && !text.contains("never"))
+        }
     }
 
     @Test func keepsAConnectionForManyRequests() async throws {

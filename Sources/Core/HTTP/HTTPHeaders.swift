@@ -65,6 +65,22 @@ package struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
             decoding: value.utf8.map { ($0 >= 0x20 || $0 == 0x09) && $0 != 0x7F ? $0 : 0x20 }, as: UTF8.self)
     }
 
+    /// Whether a field of a response is written. A name that is no token could end the head and begin another response,
+    /// and the fields that say where the message ends, or speak of the connection, are the server's own: two answers to
+    /// either question are how responses are split. A protocol that is switched to names itself.
+    static func mayBeWritten(_ name: String, _ status: HTTPStatus) -> Bool {
+        guard !name.isEmpty, name.utf8.allSatisfy(ASCII.isTokenByte) else { return false }
+        return switch name.utf8.count {
+        case 4: !equalNames(name, "date")
+        case 7: !equalNames(name, "trailer") && (status.code == 101 || !equalNames(name, "upgrade"))
+        case 10: !equalNames(name, "keep-alive") && (status.code == 101 || !equalNames(name, "connection"))
+        case 12: !equalNames(name, "x-request-id")
+        case 14: !equalNames(name, "content-length")
+        case 17: !equalNames(name, "transfer-encoding")
+        default: true
+        }
+    }
+
     static func equalNames(_ left: String, _ right: String) -> Bool {
         guard left.utf8.count == right.utf8.count else { return false }
         return zip(left.utf8, right.utf8).allSatisfy { $0 == $1 || ASCII.lowercased($0) == ASCII.lowercased($1) }
