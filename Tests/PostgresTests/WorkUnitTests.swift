@@ -185,6 +185,35 @@ import Testing
         }
     }
 
+    @Test func whatAFunctionKeepsInItsSessionDoesNotReachTheNextUnit() async throws {
+        try await DatabaseFixture.run({ $0.connectionsPerLoop = 1 }) { fixture in
+            let database = fixture.database
+            let look: PostgresQuery = """
+                select pg_backend_pid() as pid, to_regclass('pg_temp.kept') is null as is_gone,
+                    (select count(*) from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) as locks
+                """
+            let pid = try await database.query(look)[0]["pid"].int
+            let leave: [PostgresQuery] = [
+                "create temporary table kept as select 'of a tenant' as text", "select pg_advisory_lock(42)",
+            ]
+            // Also after a unit that failed, which takes back what the reset before it did.
+            _ = try await database.run(WorkUnit(queries: leave))
+            await #expect(throws: PostgresError.self) { try await database.query("select 1 / 0") }
+            let after = try await database.query(look)[0]
+            #expect(after["pid"].int == pid)
+            #expect(after["is_gone"].bool == true)
+            #expect(after["locks"].int == 0)
+
+            _ = try await database.run(WorkUnit(queries: leave))
+            try await database.withTransaction { transaction in
+                let inside = try await transaction.query(look)[0]
+                #expect(inside["pid"].int == pid)
+                #expect(inside["is_gone"].bool == true)
+                #expect(inside["locks"].int == 0)
+            }
+        }
+    }
+
     @Test func sessionSettingsHoldForAllUnits() async throws {
         try await DatabaseFixture.run({
             $0.connectionsPerLoop = 1

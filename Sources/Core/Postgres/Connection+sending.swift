@@ -7,10 +7,11 @@ enum Preamble {
     /// The unit's settings, and role, read-only and timeout.
     static let maxSettings = WorkUnit.maxSettings + 3
 
-    /// `select set_config($1, $2, true), ...`, by number of settings.
+    /// `select pg_advisory_unlock_all(), set_config($1, $2, true), ...`, by number of settings. The locks are those a
+    /// function of an earlier unit took for its session: nobody else would ever give them back.
     static let statements: [String] = (0...maxSettings).map { count in
-        "select "
-            + (0..<count).map { "pg_catalog.set_config($\($0 * 2 + 1), $\($0 * 2 + 2), true)" }.joined(separator: ", ")
+        "select pg_catalog.pg_advisory_unlock_all()"
+            + (0..<count).map { ", pg_catalog.set_config($\($0 * 2 + 1), $\($0 * 2 + 2), true)" }.joined()
     }
 
     /// What a unit sets, the role first: what follows needs no more than any role may do.
@@ -58,9 +59,9 @@ extension Connection {
         case .unit:
             guard sendReset(operation, handle), sendPreamble(operation, handle) else { return false }
         case .begin(let isolation):
-            guard sendReset(operation, handle),
-                sendPrepared(isolation.beginStatement.description, operation, handle, role: nil, isQuiet: true),
-                sendPreamble(operation, handle)
+            // The isolation level must be known before anything looks at the database, which the reset does.
+            guard sendPrepared(isolation.beginStatement.description, operation, handle, role: nil, isQuiet: true),
+                sendReset(operation, handle), sendPreamble(operation, handle)
             else { return false }
         case .commit:
             guard sendPrepared("commit", operation, handle, role: nil, isQuiet: false) else { return false }
@@ -75,9 +76,11 @@ extension Connection {
         return PQpipelineSync(handle) == 1
     }
 
-    /// Takes back what a function may have left with `set_config(..., false)`: it must not reach the next unit.
+    /// Takes back what a function may have left with `set_config(..., false)` or in temporary tables: it must not reach
+    /// the next unit, which may be another tenant's.
     private func sendReset(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
         sendPrepared("reset all", operation, handle, role: nil, isQuiet: true)
+            && sendPrepared("discard temporary", operation, handle, role: nil, isQuiet: true)
     }
 
     private func sendPreamble(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
