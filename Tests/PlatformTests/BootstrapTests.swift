@@ -89,6 +89,31 @@ import Testing
         }
     }
 
+    @Test func whatAProjectMakesInPublicIsNeverRunByTheSuperuser() async throws {
+        // Both fit calls of the start more closely than PostgreSQL's own, which would convert an argument.
+        let traps = """
+            create table caught (who text);
+            create function hashtextextended(text, integer) returns bigint language plpgsql as $$
+            begin
+                insert into public.caught values (current_user);
+                return pg_catalog.hashtextextended($1, $2::bigint);
+            end $$;
+            create function same(oid, regrole) returns boolean language plpgsql as $$
+            begin
+                insert into public.caught values (current_user);
+                return $1 operator(pg_catalog.=) $2::oid;
+            end $$;
+            create operator = (leftarg = oid, rightarg = regrole, function = same);
+            """
+        try await TestProject.run { fixture in
+            try fixture.write("supabase/migrations/1_traps.sql", traps)
+            _ = try await fixture.bootstrap()
+            // The second start finds the traps laid.
+            _ = try await fixture.bootstrap()
+            #expect(try await fixture.server.exec("select distinct who from caught where who <> 'postgres'") == "")
+        }
+    }
+
     @Test func aFailingMigrationLeavesNothingAndNamesItsLine() async throws {
         try await TestProject.run { fixture in
             try fixture.write("supabase/migrations/1_good.sql", "create table good ();")

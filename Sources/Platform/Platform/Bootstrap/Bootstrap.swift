@@ -78,8 +78,8 @@ package struct Bootstrap: Sendable {
         guard let loop = Loop.current else {
             throw PostgresError(.misuse, "a database is made ready from a task of a loop")
         }
-        let guardian = try database(address, loop, name: "bootstrap-lock")
-        let admin = try database(address, loop, name: "bootstrap")
+        let guardian = try database(address, loop, name: "bootstrap-lock", searchPath: Self.trustedPath)
+        let admin = try database(address, loop, name: "bootstrap", searchPath: Self.trustedPath)
         let project = try database(projectAddress(address), loop, name: "bootstrap-project")
         let result: Result<Report, any Error>
         do {
@@ -183,12 +183,19 @@ package struct Bootstrap: Sendable {
         }
     }
 
-    private func database(_ address: PostgresAddress, _ loop: Loop, name: String) throws -> Database {
+    /// What the superuser's sessions look names up in. A function or operator that the project made in `public` and that
+    /// fits a call more closely than PostgreSQL's own would otherwise run as the superuser.
+    private static let trustedPath = "pg_catalog"
+
+    private func database(
+        _ address: PostgresAddress, _ loop: Loop, name: String, searchPath: String? = nil
+    ) throws -> Database {
         var configuration = DatabaseConfiguration(address: address)
         configuration.applicationName = "atoll bootstrap"
         configuration.connectionsPerLoop = 1
         configuration.statementTimeout = .zero
         configuration.idleTransactionTimeout = .zero
+        if let searchPath { configuration.sessionSettings = [(name: "search_path", value: searchPath)] }
         return try Database(configuration, loops: [loop], log: log, name: name)
     }
 
