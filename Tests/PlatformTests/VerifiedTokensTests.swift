@@ -25,6 +25,19 @@ struct VerifiedTokensTests {
         #expect(tokens.token("token 99") != nil)
     }
 
+    @Test func longTokensTakeTheRoomOfManyShortOnes() {
+        let tokens = VerifiedTokens(maxEntries: 100, maxBytes: 1000)
+        for number in 0..<50 {
+            tokens.insert(.init(JWTClaims(["role": "anon"])), "\(number) " + String(repeating: "x", count: 200))
+            // The same once more takes no more room.
+            tokens.insert(.init(JWTClaims(["role": "anon"])), "\(number) " + String(repeating: "x", count: 200))
+        }
+        #expect(tokens.count <= 4)
+        #expect(tokens.token("49 " + String(repeating: "x", count: 200)) != nil)
+        tokens.insert(.init(JWTClaims(["role": "anon"])), String(repeating: "y", count: 501))
+        #expect(tokens.token(String(repeating: "y", count: 501)) == nil)
+    }
+
     @Test func aKnownTokenStillExpires() async throws {
         let access = AccessControl(
             tokens: Self.codec, publishableKeys: [SecretString("sb_publishable_x")], secretKeys: [])

@@ -29,34 +29,49 @@ final class VerifiedTokens: Sendable {
     /// Two generations: when the younger is full it becomes the older, and what the older held unused is forgotten.
     private struct Generations {
         var younger: [String: Token] = [:]
+        /// The bytes of the younger's texts; what is parsed of them takes a few times as much.
+        var youngerBytes = 0
         var older: [String: Token] = [:]
     }
-    private let generations = Mutex(Generations())
-    private let maxPerGeneration: Int
 
-    init(maxEntries: Int) { maxPerGeneration = max(1, maxEntries / 2) }
+    /// What a generation may hold.
+    private struct Bound {
+        var entries: Int
+        var bytes: Int
+    }
+    private let generations = Mutex(Generations())
+    private let bound: Bound
+
+    /// - Parameter maxBytes: of the tokens' texts. Users put into their metadata, and so into their tokens, what they
+    ///   like: a bound on their number alone would bound nothing.
+    init(maxEntries: Int, maxBytes: Int = 4 << 20) {
+        bound = Bound(entries: max(1, maxEntries / 2), bytes: max(1, maxBytes / 2))
+    }
 
     func token(_ text: String) -> Token? {
         generations.withLock { state in
             if let token = state.younger[text] { return token }
             guard let token = state.older.removeValue(forKey: text) else { return nil }
-            Self.insert(token, text, into: &state, maxPerGeneration)
+            Self.insert(token, text, into: &state, bound)
             return token
         }
     }
 
     func insert(_ token: Token, _ text: String) {
-        generations.withLock { Self.insert(token, text, into: &$0, maxPerGeneration) }
+        generations.withLock { Self.insert(token, text, into: &$0, bound) }
     }
 
     /// How many tokens are kept.
     var count: Int { generations.withLock { $0.younger.count + $0.older.count } }
 
-    private static func insert(_ token: Token, _ text: String, into state: inout Generations, _ bound: Int) {
-        if state.younger.count >= bound {
+    private static func insert(_ token: Token, _ text: String, into state: inout Generations, _ bound: Bound) {
+        let byteCount = text.utf8.count
+        guard byteCount <= bound.bytes else { return }
+        if state.younger.count >= bound.entries || state.youngerBytes + byteCount > bound.bytes {
             state.older = state.younger
             state.younger = [:]
+            state.youngerBytes = 0
         }
-        state.younger[text] = token
+        if state.younger.updateValue(token, forKey: text) == nil { state.youngerBytes += byteCount }
     }
 }
