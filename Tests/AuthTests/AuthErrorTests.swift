@@ -64,7 +64,7 @@ import Testing
         (PostgresError(.connectionFailed, "secret host"), AuthError.Code.serviceUnavailable),
         (PostgresError(.poolQueueFull, ""), .serviceUnavailable),
         (PostgresError(.invalidQuery, "a parameter"), .validationFailed),
-        (server("22P05"), .validationFailed), (server("57014"), .requestTimeout),
+        (server("22P05"), .validationFailed), (server("22003"), .validationFailed), (server("57014"), .requestTimeout),
         (server("57P01"), .serviceUnavailable),
         (server("42P01"), .unexpectedFailure),
     ])

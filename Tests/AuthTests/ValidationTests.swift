@@ -6,7 +6,8 @@ import Testing
 @Suite struct ValidationTests {
     @Test(arguments: [
         "", "a", "@", "a@", "@b.c", "a@b@c", "a b@c.d", "a@b c", " a@b.c", "a@b.c ", "a@-b.c", "a@b-.c", "a@b..c",
-        "a@.c", "a@b.", "a\"b@c.d", "a<b@c.d", "\u{e4}@b.c", "a@\u{e4}.c", "a@b.c\n", "a\u{0}@b.c", "a,b@c.d",
+        "a@.c", "a@b.", "a\"b@c.d", "a<b@c.d", "\u{e4}@b.c", "a@\u{e4}.c", "a@b.c\n", "\u{212A}@b.c", "a@\u{212A}.c",
+        "a@b.\u{130}", "a\u{0}@b.c", "a,b@c.d",
         String(repeating: "a", count: 65) + "@b.c", "a@" + String(repeating: "b", count: 64) + ".c",
         "a@" + Array(repeating: String(repeating: "b", count: 60), count: 5).joined(separator: "."),
     ])

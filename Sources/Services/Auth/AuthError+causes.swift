@@ -40,6 +40,7 @@ extension AuthError {
     private init(sqlState error: PostgresError) {
         switch error.sqlState {
         case "22P05": self.init(.validationFailed, "The request holds a character that cannot be stored", cause: error)
+        case "22003": self.init(.validationFailed, "The request holds a number that cannot be stored", cause: error)
         case "57014": self.init(.requestTimeout, "The request took too long", cause: error)
         case "53300", "57P01", "57P02", "57P03":
             self.init(.serviceUnavailable, "The database is not available", retryAfter: .seconds(1), cause: error)

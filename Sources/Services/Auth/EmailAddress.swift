@@ -7,7 +7,9 @@ struct EmailAddress: Sendable, Hashable {
     /// Takes what the HTML standard calls a valid e-mail address, within the lengths of RFC 5321 (64 bytes before the
     /// `@`, 254 in all); anything else is nil. Nothing is trimmed.
     init?(_ text: String) {
-        let lower = text.lowercased()
+        // ASCII alone is lowered: other letters, such as the Kelvin sign, would turn into ASCII ones, and one person's
+        // address into another's.
+        let lower = String(decoding: text.utf8.map { ($0 &- 65) < 26 ? $0 | 0x20 : $0 }, as: UTF8.self)
         let parts = lower.utf8.split(separator: UInt8(ascii: "@"), omittingEmptySubsequences: false)
         guard parts.count == 2, lower.utf8.count <= 254, (1...64).contains(parts[0].count),
             parts[0].allSatisfy(Self.isLocalByte),
