@@ -53,7 +53,7 @@ enum StartCommand {
             throw CommandFailure("cannot find this program")
         }
         let logFile = project.location.logFile
-        let log = open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+        let log = open(logFile, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard log >= 0 else { throw FileSystemError("cannot write", logFile) }
         defer { close(log) }
         let text = ServerFlags.json(overrides).encoded()

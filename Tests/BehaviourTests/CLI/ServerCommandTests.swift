@@ -64,6 +64,20 @@ import Testing
         }
     }
 
+    @Test func startWritesItsLogIntoNoOtherFile() async throws {
+        try await onThread {
+            try CommandLineProgram.inFolder { atoll in
+                try atoll.write("untouched", to: "victim")
+                try atoll.write("", to: ".atoll/other")
+                #expect(symlink("../victim", "\(atoll.folder)/.atoll/log") == 0)
+                let result = try atoll.run(
+                    ["start"], environment: ["DATABASE_URL": "postgresql://nobody:hidden@127.0.0.1:1/postgres"])
+                #expect(result.code == 1)
+                #expect(atoll.read("victim") == "untouched")
+            }
+        }
+    }
+
     @Test func aStrangerWithTheServersIdIsNotStopped() async throws {
         try await onThread {
             try CommandLineProgram.inFolder { atoll in
