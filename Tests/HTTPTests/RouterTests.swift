@@ -93,6 +93,11 @@ struct FormFieldsTests {
         #expect(fields.first("zz") == nil)
     }
 
+    @Test func formFieldsTellWhetherAPairWasLeftOut() {
+        #expect(FormFields(query: "a=1&&b=%C3%A4").isComplete)
+        for query in ["a=%ff", "%zz=1", "a=1&b=%", "a=%ed%a0%80"] { #expect(!FormFields(query: query).isComplete) }
+    }
+
     @Test func percentDecodingKeepsPlus() {
         #expect(percentDecode("a+b%2Bc") == "a+b+c")
         #expect(percentDecode("%") == nil)

@@ -5,20 +5,25 @@ package struct FormFields: Sendable {
     /// The pairs in the order they were sent.
     package let all: [(name: String, value: String)]
 
+    /// Whether every pair could be decoded. Where a pair narrows what the rest does, such as a filter of rows to delete, one
+    /// that was left out must refuse the request.
+    package let isComplete: Bool
+
     /// Decodes `a=1&b=2`; `+` is a space. Pairs that are not UTF-8 once decoded are left out, as browsers never send them.
     package init(query: String) {
         var query = query
-        all = query.withUTF8 { bytes in
+        (all, isComplete) = query.withUTF8 { bytes in
             var pairs: [(name: String, value: String)] = []
+            var isComplete = true
             for part in UnsafeRawBufferPointer(bytes).split(separator: UInt8(ascii: "&")) {
                 let mark = part.firstIndex(of: UInt8(ascii: "=")) ?? part.endIndex
                 let name = percentDecode(UnsafeRawBufferPointer(rebasing: part[..<mark]), plusIsSpace: true)
                 let value =
                     mark == part.endIndex
                     ? "" : percentDecode(UnsafeRawBufferPointer(rebasing: part[(mark + 1)...]), plusIsSpace: true)
-                if let name, let value { pairs.append((name, value)) }
+                if let name, let value { pairs.append((name, value)) } else { isComplete = false }
             }
-            return pairs
+            return (pairs, isComplete)
         }
     }
 

@@ -69,8 +69,15 @@ extension APIRequest {
         }
         var takesArguments = false
         if case .call(readOnly: true) = action { takesArguments = true }
+        let fields = FormFields(query: rawQuery ?? "")
+        // A filter left out would let the request reach rows it was not meant for.
+        guard fields.isComplete else {
+            throw .syntax(
+                message: "\"failed to parse query string\" (line 1, column 1)",
+                details: "a parameter is not percent-encoded UTF-8")
+        }
         query = try QueryParameters(
-            pairs: rawQuery.map { FormFields(query: $0).all } ?? [], takesArguments: takesArguments,
+            pairs: fields.all, takesArguments: takesArguments,
             maxTerms: configuration.maxTerms)
         accepts = MediaType.accepted(headers["accept"])
         contentType = headers["content-type"].map { MediaType($0) } ?? .json

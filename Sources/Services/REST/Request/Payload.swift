@@ -21,9 +21,9 @@ enum Payload: Sendable {
             self = try Self.parseJSON(body, columns: columns, isCall: isCall)
         case .form:
             var members = JSONObject()
-            for (name, value) in FormFields(query: String(decoding: body, as: UTF8.self)).all {
-                members[name] = .string(value)
-            }
+            let fields = FormFields(query: String(decoding: body, as: UTF8.self))
+            guard fields.isComplete else { throw .invalidBody("A field of the form is not percent-encoded UTF-8") }
+            for (name, value) in fields.all { members[name] = .string(value) }
             self = .json(
                 bytes: JSON.object(members).encoded(), isArray: false, keys: columns ?? members.names,
                 isEmptyArray: false)
