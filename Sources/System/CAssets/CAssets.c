@@ -102,15 +102,18 @@ static const unsigned char asset_32[] = {
 #embed "sql/migrations/20261121010000_create_statement_statistics.sql"
 };
 static const unsigned char asset_33[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121010100_restrict_statement_statistics.sql"
 };
 static const unsigned char asset_34[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_35[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_36[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_37[] = {
 #embed "web/welcome.html"
 };
 
@@ -148,9 +151,10 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121003200_provision_users.sql", asset_30, sizeof asset_30},
     {"sql/migrations/20261121003300_watch_schema_changes.sql", asset_31, sizeof asset_31},
     {"sql/migrations/20261121010000_create_statement_statistics.sql", asset_32, sizeof asset_32},
-    {"sql/prepare.sql", asset_33, sizeof asset_33},
-    {"web/atoll.css", asset_34, sizeof asset_34},
-    {"web/robots.txt", asset_35, sizeof asset_35},
-    {"web/welcome.html", asset_36, sizeof asset_36},
+    {"sql/migrations/20261121010100_restrict_statement_statistics.sql", asset_33, sizeof asset_33},
+    {"sql/prepare.sql", asset_34, sizeof asset_34},
+    {"web/atoll.css", asset_35, sizeof asset_35},
+    {"web/robots.txt", asset_36, sizeof asset_36},
+    {"web/welcome.html", asset_37, sizeof asset_37},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
