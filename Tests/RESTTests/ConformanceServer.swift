@@ -48,6 +48,8 @@ struct ConformanceServer: Sendable {
             default: .rollbackAllowingOverride
             }
         configuration.allowsAggregates = settings["db-aggregates"]?.boolValue ?? false
+        configuration.showsPlans = settings["db-plan-enabled"]?.boolValue ?? false
+        configuration.showsTiming = settings["server-timing-enabled"]?.boolValue ?? false
         for member in settings.objectValue ?? JSONObject() where member.name.hasPrefix("app.") {
             configuration.settings.append((member.name, member.value.stringValue ?? ""))
         }

@@ -44,7 +44,7 @@ struct PlanTests {
         let payload = try body.map {
             try Payload(Array($0.utf8), contentType: .json, columns: request.query.columns, isCall: false)
         }
-        return Statement(try RESTService.plan(request, payload, Self.cache, configuration).0)
+        return Statement(try RESTService.plan(request, payload, Self.cache, configuration))
     }
 
     struct Refusal: Sendable {

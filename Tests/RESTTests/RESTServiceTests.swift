@@ -54,6 +54,13 @@ struct RESTServiceTests {
         create cast (color as json) with function color_json(color) as implicit;
         create cast (json as color) with function json_color(json) as implicit;
         create cast (text as color) with function text_color(text) as implicit;
+        create domain "text/x-titles" as text;
+        create function add_title(text, notes) returns text language sql immutable
+            as $$ select concat_ws('|', nullif($1, ''), $2.title) $$;
+        create function end_titles(text) returns "text/x-titles" language sql immutable as $$ select $1::"text/x-titles" $$;
+        create aggregate titles(notes) (sfunc = add_title, stype = text, initcond = '', finalfunc = end_titles);
+        create domain "image/x-dots" as bytea;
+        create function dots() returns "image/x-dots" language sql immutable as $$ select '\\x002e'::bytea::"image/x-dots" $$;
         create table pens (id int primary key, ink color default 255);
         grant all on pens to rest_user;
         insert into projects values (1, 'home'), (2, 'work');
@@ -251,6 +258,42 @@ struct RESTServiceTests {
             let found = try await fixture.send(.get, "/pens?select=i:ink&ink=in.(0000ff,1)", as: Self.ann)
             #expect(found.body == ##"[{"i":"#0000ff"}]"##)
             #expect(try await fixture.server.exec("select ink from pens") == "255")
+        }
+    }
+
+    @Test func answersInTypesOfTheDatabasesOwn() async throws {
+        try await run { fixture in
+            let titles = try await fixture.send(
+                .get, "/notes?order=id", as: Self.ann, headers: ["Accept": "text/x-titles"])
+            #expect(titles.body == "first|second")
+            #expect(titles.response.headers["content-type"] == "text/x-titles")
+            let dots = try await fixture.send(.get, "/rpc/dots", headers: ["Accept": "image/x-dots"])
+            #expect(dots.body == "\0.")
+            // A handler of whole rows serves no selection of them, and no other relation.
+            for target in ["/notes?select=id", "/projects", "/rpc/add?a=1"] {
+                let refused = try await fixture.send(
+                    .get, target, as: Self.ann, headers: ["Accept": "text/x-titles"])
+                #expect(refused.response.status == 406, "\(target)")
+            }
+        }
+    }
+
+    @Test func explainsWhereItIsAllowed() async throws {
+        let media = #"application/vnd.pgrst.plan+json; for="text/csv"; options=verbose|buffers"#
+        try await run { fixture in
+            let refused = try await fixture.send(.get, "/notes", as: Self.ann, headers: ["Accept": media])
+            #expect(refused.response.status == 406)
+        }
+        var configuration = RESTConfiguration()
+        configuration.showsPlans = true
+        try await run(configuration) { fixture in
+            let explained = try await fixture.send(.get, "/notes", as: Self.ann, headers: ["Accept": media])
+            #expect(explained.response.headers["content-type"] == "\(media); charset=utf-8")
+            #expect(try JSON(parsing: explained.body)[0]?["Plan"]?["Node Type"]?.stringValue == "Aggregate")
+            let removed = try await fixture.send(
+                .delete, "/notes?id=eq.1", as: Self.ann, headers: ["Accept": "application/vnd.pgrst.plan"])
+            #expect(removed.body.contains("Delete on"))
+            #expect(try await fixture.server.exec("select count(*) from notes where id = 1") == "1")
         }
     }
 

@@ -18,6 +18,7 @@ struct Execution: Sendable {
     /// Whether the result decides if the transaction is committed. Then it needs a second round trip; all else takes one.
     private var isConditional: Bool {
         if configuration.rollsBack(request.preferences.transaction) { return true }
+        if case .plan = plan.media { return false }
         switch request.action {
         case .read, .call(readOnly: true), .inspect: return false
         case .upsert: return true
@@ -28,7 +29,7 @@ struct Execution: Sendable {
 
     private var wantsOneRow: Bool {
         if case .object = plan.body { return true }
-        if case .mutation = plan.source, case .object? = try? Planner.relationMedia(request.accepts) { return true }
+        if case .mutation = plan.source, case .object = plan.media { return true }
         return false
     }
 
@@ -78,6 +79,8 @@ struct Execution: Sendable {
     }
 
     private func check(_ outcome: Outcome) throws(RESTError) {
+        // A plan has no rows to check.
+        if case .plan = plan.media { return }
         let rowCount = Int(outcome.result.string(0, Statement.ColumnIndex.rowCount) ?? "") ?? 0
         if request.action == .upsert, rowCount != 1 { throw .upsertKeyMismatch }
         if wantsOneRow, rowCount != 1 { throw .notSingular(rowCount: rowCount) }

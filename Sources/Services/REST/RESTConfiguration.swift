@@ -26,6 +26,10 @@ package struct RESTConfiguration: Sendable {
     package var transactionEnd = TransactionEnd.commit
     /// Whether `select` takes aggregates: without bounds on what they read, so off unless wanted.
     package var allowsAggregates = false
+    /// Whether the execution plan can be asked for, which tells of the tables' sizes and definitions.
+    package var showsPlans = false
+    /// Whether answers say how long each step took, in `Server-Timing`.
+    package var showsTiming = false
     /// Settings of functions that hold for the whole transaction when the function is called by request.
     package var hoistedSettings = [
         "statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation",

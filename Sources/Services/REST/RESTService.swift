@@ -57,7 +57,7 @@ package struct RESTService: Sendable {
         let cache = try await store.cache()
         if parsed.action == .inspect { return try Self.inspection(parsed, cache) }
         let payload = try await payload(of: request, parsed)
-        let (plan, media) = try Self.plan(parsed, payload, cache, configuration)
+        let plan = try Self.plan(parsed, payload, cache, configuration)
         let statement = Statement(plan)
         let execution = Execution(
             request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration)
@@ -67,7 +67,7 @@ package struct RESTService: Sendable {
         } catch let error as PostgresError {
             throw RESTError(error, isAnonymous: identity.isAnonymous)
         }
-        return try Answer(request: parsed, plan: plan, media: media, configuration: configuration).response(outcome)
+        return try Answer(request: parsed, plan: plan, configuration: configuration).response(outcome)
     }
 
     private func payload(of request: HTTPRequest, _ parsed: APIRequest) async throws -> Payload? {
@@ -81,23 +81,15 @@ package struct RESTService: Sendable {
         }
     }
 
-    /// The plan and the media type of its answer.
     static func plan(
         _ request: APIRequest, _ payload: Payload?, _ cache: SchemaCache, _ configuration: RESTConfiguration
-    ) throws(RESTError) -> (Plan, MediaType) {
+    ) throws(RESTError) -> Plan {
         var planner = Planner(cache: cache, configuration: configuration, request: request)
         switch (request.target, request.action) {
         case (.root, _): throw .rootDisabled
-        case (.function(let name), _): return try planner.call(name, payload: payload, accepts: request.accepts)
-        case (.relation(let name), .read):
-            // A relation that is not there is said first, as it matters more than the form of the answer.
-            _ = try planner.relation(name)
-            let media = try Planner.relationMedia(request.accepts)
-            return (try planner.read(name, media: media), media)
-        case (.relation(let name), _):
-            _ = try planner.relation(name)
-            let media = try Planner.relationMedia(request.accepts)
-            return (try planner.mutation(name, payload: payload, media: media), media)
+        case (.function(let name), _): return try planner.call(name, payload: payload)
+        case (.relation(let name), .read): return try planner.read(name)
+        case (.relation(let name), _): return try planner.mutation(name, payload: payload)
         }
     }
 

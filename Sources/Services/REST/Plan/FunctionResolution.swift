@@ -22,7 +22,11 @@ struct FunctionResolution {
     private var isCalledWithBody: Bool { request.action == .call(readOnly: false) }
 
     private func argumentNames(_ payload: Payload?) -> Set<String> {
-        if case .json(_, _, let keys, _)? = payload { return Set(keys) }
+        switch payload {
+        case .json(_, _, let keys, _)?: return Set(keys)
+        case .form(let fields)?: return Set(fields.map(\.name))
+        case .raw?, nil: break
+        }
         return Set(request.query.arguments.map(\.name))
     }
 
@@ -42,7 +46,7 @@ struct FunctionResolution {
         case .plainText: parameter.type == "text"
         case .xml: parameter.type == "xml"
         case .octets: parameter.type == "bytea"
-        case .object, .strippedArray, .csv, .openAPI, .form, .other: false
+        case .object, .strippedArray, .csv, .geoJSON, .plan, .openAPI, .form, .other: false
         }
     }
 
@@ -51,16 +55,18 @@ struct FunctionResolution {
             switch payload {
             case .raw(let bytes)?: return .whole(bytes: bytes, parameter)
             case .json(let bytes, _, _, _)?: return .whole(bytes: bytes, parameter)
-            case nil: return .texts([])
+            case .form?, nil: return .texts([])
             }
         }
         let given = function.parameters.filter { names.contains($0.name) }
         if case .json(let bytes, let isArray, _, _)? = payload {
             return given.isEmpty ? .texts([]) : .members(bytes: bytes, isArray: isArray, given)
         }
+        let texts: [QueryParameters.Argument] =
+            if case .form(let fields)? = payload { fields } else { request.query.arguments }
         return .texts(
             given.map { parameter in
-                let values = request.query.arguments.filter { $0.name == parameter.name }.map(\.value)
+                let values = texts.filter { $0.name == parameter.name }.map(\.value)
                 return (parameter, parameter.isVariadic ? values : Array(values.suffix(1)))
             })
     }
@@ -80,7 +86,7 @@ struct FunctionResolution {
                 case .xml: "xml"
                 case .octets: "bytea"
                 case .json, .any: "json/jsonb"
-                case .object, .strippedArray, .csv, .openAPI, .form, .other: nil
+                case .object, .strippedArray, .csv, .geoJSON, .plan, .openAPI, .form, .other: nil
                 }
             } else {
                 nil

@@ -16,12 +16,14 @@ struct Planner {
     // MARK: Reading
 
     /// The plan of a GET or HEAD of a relation.
-    mutating func read(_ name: String, media: MediaType) throws(RESTError) -> Plan {
+    mutating func read(_ name: String) throws(RESTError) -> Plan {
+        // A relation that is not there is said first, as it matters more than the form of the answer.
         let relation = try relation(name)
+        let form = try form(for: [relation.name])
         let read = try readPlan(of: relation, filtersTarget: true)
         return Plan(
-            source: .relation, read: read, body: request.isHead ? .none : Self.body(media),
-            count: request.preferences.count, maxRows: configuration.maxRows, locationKey: nil)
+            source: .relation, read: read, body: request.isHead ? .none : Self.body(form), media: form.media,
+            handler: form.handler, count: request.preferences.count, maxRows: configuration.maxRows, locationKey: nil)
     }
 
     func relation(_ name: String) throws(RESTError) -> Relation {
@@ -32,15 +34,6 @@ struct Planner {
                 suggestion: cache.similarRelation(to: name, in: request.schema))
         }
         return relation
-    }
-
-    private static func body(_ media: MediaType) -> Plan.Body {
-        switch media {
-        case .object(let stripsNulls): .object(stripsNulls: stripsNulls)
-        case .strippedArray: .array(stripsNulls: true)
-        case .csv: .csv
-        case .any, .json, .openAPI, .form, .plainText, .xml, .octets, .other: .array(stripsNulls: false)
-        }
     }
 
     private mutating func readPlan(of relation: Relation, filtersTarget: Bool) throws(RESTError) -> ReadPlan {
@@ -219,8 +212,9 @@ struct Planner {
     // MARK: Writing
 
     /// The plan of a POST, PATCH, PUT or DELETE of a relation.
-    mutating func mutation(_ name: String, payload: Payload?, media: MediaType) throws(RESTError) -> Plan {
+    mutating func mutation(_ name: String, payload: Payload?) throws(RESTError) -> Plan {
         let relation = try relation(name)
+        let form = try form(for: [relation.name])
         let returns = request.preferences.return ?? .minimal
         var read = try readPlan(of: relation, filtersTarget: false)
         read.relation = nil
@@ -244,8 +238,8 @@ struct Planner {
         return Plan(
             source: .mutation(
                 MutationPlan(relation: relation, kind: kind, filters: filters, returning: returning)),
-            read: read, body: returns == .representation ? Self.body(media) : .none,
-            count: request.preferences.count, maxRows: nil,
+            read: read, body: returns == .representation ? Self.body(form) : .none,
+            media: form.media, handler: form.handler, count: request.preferences.count, maxRows: nil,
             locationKey: showsLocation ? relation.primaryKey : nil)
     }
 
@@ -320,21 +314,22 @@ struct Planner {
     // MARK: Calling
 
     /// The plan of a function's call.
-    mutating func call(_ name: String, payload: Payload?, accepts: [MediaType]) throws(RESTError) -> (Plan, MediaType) {
+    mutating func call(_ name: String, payload: Payload?) throws(RESTError) -> Plan {
         let (function, arguments) = try FunctionResolution(cache: cache, request: request).resolve(name, payload)
         if request.preferences.bindingMaxAffected != nil, !function.returnsSet { throw .callAffectedNeedsSet }
-        let media = try Self.media(accepts, for: function)
+        var targets = [function.name]
+        if case .composite(let relation?) = function.result { targets.append(relation) }
+        let form = try form(for: targets)
         var read = ReadPlan(relation: nil, alias: "_call", columns: [], fields: [])
         var body: Plan.Body
         switch function.result {
         case .void: body = .none
         case .scalar:
-            body =
-                switch media {
-                case .plainText, .xml, .octets: .raw
-                case .csv: .csv
-                case .any, .json, .object, .strippedArray, .openAPI, .form, .other: .scalar(isSet: function.returnsSet)
-                }
+            body = Self.body(form)
+            switch body {
+            case .raw, .handled, .csv, .geoJSON, .none: break
+            case .array, .object, .scalar, .composite: body = .scalar(isSet: function.returnsSet)
+            }
             read.fields = [SelectField(field: FieldPath(name: "*"))]
             read.range = request.range.capped(configuration.maxRows)
         case .composite(let relation):
@@ -342,38 +337,13 @@ struct Planner {
             read.columns = relation.flatMap { cache.relations[$0] }?.columns ?? []
             try fill(&read, with: request.query.select ?? [.field(SelectField(field: FieldPath(name: "*")))])
             try attach(to: &read, filtersTarget: true)
-            body = Self.body(media)
+            body = Self.body(form)
             if !function.returnsSet, case .array(let stripsNulls) = body { body = .composite(stripsNulls: stripsNulls) }
         }
         if request.isHead { body = .none }
-        let plan = Plan(
+        return Plan(
             source: .call(CallPlan(function: function, arguments: arguments)), read: read, body: body,
-            count: request.preferences.count, maxRows: configuration.maxRows, locationKey: nil)
-        return (plan, media)
-    }
-
-    private static func media(_ accepts: [MediaType], for function: Function) throws(RESTError) -> MediaType {
-        for type in accepts {
-            switch type {
-            case .any: return .json
-            case .json, .object, .strippedArray, .csv: return type
-            case .plainText, .xml, .octets:
-                if case .scalar = function.result, !function.returnsSet { return type }
-            case .openAPI, .form, .other: continue
-            }
-        }
-        throw .mediaTypesUnavailable(accepts.map(\.name))
-    }
-
-    /// The type in which a relation's rows are answered.
-    static func relationMedia(_ accepts: [MediaType]) throws(RESTError) -> MediaType {
-        for type in accepts {
-            switch type {
-            case .any: return .json
-            case .json, .object, .strippedArray, .csv: return type
-            case .openAPI, .form, .plainText, .xml, .octets, .other: continue
-            }
-        }
-        throw .mediaTypesUnavailable(accepts.map(\.name))
+            media: form.media, handler: form.handler, count: request.preferences.count, maxRows: configuration.maxRows,
+            locationKey: nil)
     }
 }

@@ -112,6 +112,9 @@ struct Plan: Sendable {
     var source: Source
     var read: ReadPlan
     var body: Body
+    /// The answer's media type, and what makes the body where that is the database's.
+    var media: MediaType
+    var handler: MediaHandler?
     var count: Preferences.Count?
     var maxRows: Int?
     /// Primary key columns shown in `Location`; nil where there is none.
@@ -127,6 +130,9 @@ struct Plan: Sendable {
         /// A function's composite result that is no set.
         case composite(stripsNulls: Bool)
         case csv
+        case geoJSON
+        /// What an aggregate of the database's own makes of the rows.
+        case handled(MediaHandler)
         /// A function's scalar as it is.
         case raw
     }

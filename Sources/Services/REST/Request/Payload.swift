@@ -6,6 +6,8 @@ internal import Primitives
 enum Payload: Sendable {
     /// JSON text: an object or an array of objects, with the keys that all of them have.
     case json(bytes: [UInt8], isArray: Bool, keys: [String], isEmptyArray: Bool)
+    /// The fields of a form, as arguments of a function.
+    case form([QueryParameters.Argument])
     /// Anything else, for the single unnamed parameter of a function.
     case raw([UInt8])
 
@@ -20,9 +22,13 @@ enum Payload: Sendable {
         case .json, .any, .object, .strippedArray:
             self = try Self.parseJSON(body, columns: columns, isCall: isCall)
         case .form:
-            var members = JSONObject()
             let fields = FormFields(query: String(decoding: body, as: UTF8.self))
             guard fields.isComplete else { throw .invalidBody("A field of the form is not percent-encoded UTF-8") }
+            if isCall {
+                self = .form(fields.all.map { QueryParameters.Argument(name: $0.name, value: $0.value) })
+                return
+            }
+            var members = JSONObject()
             for (name, value) in fields.all { members[name] = .string(value) }
             self = .json(
                 bytes: JSON.object(members).encoded(), isArray: false, keys: columns ?? members.names,
@@ -31,7 +37,7 @@ enum Payload: Sendable {
         case .plainText, .xml, .octets:
             guard isCall else { throw Self.unacceptable(contentType) }
             self = .raw(body)
-        case .openAPI, .other: throw Self.unacceptable(contentType)
+        case .geoJSON, .plan, .openAPI, .other: throw Self.unacceptable(contentType)
         }
     }
 

@@ -7,10 +7,10 @@ internal import Primitives
 struct Answer: Sendable {
     let request: APIRequest
     let plan: Plan
-    let media: MediaType
     let configuration: RESTConfiguration
 
     func response(_ outcome: Outcome) throws(RESTError) -> HTTPResponse {
+        if case .plan = plan.media { return explanation(outcome.result) }
         let row = Row(outcome, hasBody: plan.body != .none, plan)
         var response = HTTPResponse(.ok)
         switch request.action {
@@ -23,6 +23,17 @@ struct Answer: Sendable {
         addBody(to: &response, row)
         addFields(to: &response, row)
         try addSettings(to: &response, outcome.result)
+        return response
+    }
+
+    /// The execution plan: one value as JSON, lines as text.
+    private func explanation(_ result: PostgresResult) -> HTTPResponse {
+        var response = HTTPResponse(.ok)
+        response.headers.append("Content-Type", plan.media.contentType)
+        if !request.isHead {
+            let lines = (0..<result.rowCount).compactMap { result.string($0, 0) }
+            response.body = .bytes(Array(lines.joined(separator: "\n").utf8))
+        }
         return response
     }
 
@@ -88,14 +99,14 @@ struct Answer: Sendable {
 
     /// The bytes behind `bytea`'s hexadecimal text.
     private func rawBytes(_ body: any BytesOwner) -> [UInt8]? {
-        guard plan.body == .raw, case .call(let call) = plan.source, call.function.returnsBytes else { return nil }
+        guard plan.handler?.returnsBytes ?? false else { return nil }
         return body.withBytes { Hex.decode(String(decoding: $0.dropFirst(2), as: UTF8.self)) }
     }
 
     private var contentType: String {
         // What is no object answers as plain JSON whatever object type was asked of a scalar.
         if case .scalar = plan.body { return MediaType.json.contentType }
-        return media.contentType
+        return plan.media.contentType
     }
 
     private func addFields(to response: inout HTTPResponse, _ row: Row) {

@@ -38,14 +38,16 @@ struct Statement: Sendable {
         writer.add(
             "select count(*), nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')"
         )
+        countsUpdates = false
+        hasLocation = plan.locationKey != nil
+        hasTotal = plan.count == .exact || plan.count == .estimated
         hasBody = plan.body != .none
         if hasBody {
             writer.add(", ")
             writer.add(Self.body(plan))
         }
-        hasTotal = plan.count == .exact || plan.count == .estimated
         if hasTotal {
-            if case .mutation = plan.source {
+            if Self.countsItsRows(plan) {
                 writer.add(", count(*)")
             } else {
                 writer.add(", (select count(*) from (")
@@ -55,13 +57,11 @@ struct Statement: Sendable {
                 writer.add(") as \"_all\")")
             }
         }
-        hasLocation = plan.locationKey != nil
         if hasLocation {
             writer.add(
                 ", (select json_agg(json_build_array(\"key\", \"value\"))::text from json_each_text((array_agg(row_to_json(\"_row\".*)))[1]))"
             )
         }
-        countsUpdates = false
         if case .mutation(let mutation) = plan.source, mutation.countsUpdates {
             countsUpdates = true
             writer.add(", coalesce(nullif(current_setting('\(SQLWriter.updatedSetting)', true), ''), '0')")
@@ -73,6 +73,12 @@ struct Statement: Sendable {
         }
         writer.add(") as \"_row\"")
         query = writer.query
+        if case .plan(_, let asText, let options) = plan.media {
+            let options = ["format \(asText ? "text" : "json")"] + options.map(\.rawValue)
+            query = PostgresQuery(
+                sql: "explain (\(options.joined(separator: ", "))) \(query.sql)", parameters: query.parameters)
+            return
+        }
 
         if isRead, plan.count == .planned || plan.count == .estimated {
             var explain = SQLWriter()
@@ -80,6 +86,24 @@ struct Statement: Sendable {
             explain.selectAll(plan.read)
             estimate = explain.query
         }
+    }
+
+    /// Whether the rows shown are all there are.
+    private static func countsItsRows(_ plan: Plan) -> Bool {
+        if case .mutation = plan.source { true } else { plan.read.range == .all }
+    }
+
+    private static func handled(_ handler: MediaHandler) -> String {
+        guard case .aggregate(let function, let relation) = handler.kind else { return "null" }
+        var writer = SQLWriter()
+        writer.add(function)
+        writer.add("(\"_row\"")
+        if let relation {
+            writer.add("::")
+            writer.add(relation)
+        }
+        writer.add(")")
+        return writer.text
     }
 
     private static func body(_ plan: Plan) -> String {
@@ -94,6 +118,9 @@ struct Statement: Sendable {
         case .scalar(isSet: true): "coalesce(json_agg(\"_row\".\"value\"), '[]')"
         case .scalar(isSet: false): "coalesce(json_agg(\"_row\".\"value\")->0, 'null')"
         case .raw: "(array_agg(\"_row\".\"value\"))[1]"
+        case .geoJSON:
+            "json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(\"_row\")::json), '[]'))"
+        case .handled(let handler): handled(handler)
         case .csv:
             // A row's text form is CSV in parentheses; the header comes from the first row's keys.
             """

@@ -13,13 +13,14 @@ extension SchemaCache {
                 PostgresQuery(sql: foreignKeysSQL), PostgresQuery(sql: primaryKeysSQL), PostgresQuery(sql: viewsSQL),
                 PostgresQuery(sql: computedSQL, parameters: [schemas.postgresParameter]),
                 PostgresQuery(sql: representationsSQL),
+                PostgresQuery(sql: handlersSQL, parameters: [schemas.postgresParameter]),
             ])
     }
 
     /// Makes the cache of what the unit's queries returned.
     init(results: [PostgresResult], hoistedSettings: [String]) {
         self = .empty
-        guard results.count == 7 else { return }
+        guard results.count == 8 else { return }
         let representations = Self.representations(results[6])
         for row in results[0].rows {
             guard let relation = Relation(row, representations) else { continue }
@@ -28,6 +29,10 @@ extension SchemaCache {
         for row in results[1].rows {
             guard let function = Function(row, hoistedSettings: hoistedSettings) else { continue }
             functions[function.name, default: []].append(function)
+        }
+        for row in results[7].rows {
+            guard let (key, handler) = MediaHandler.found(row) else { continue }
+            handlers[key] = handler
         }
         let views = ViewOrigins(results[4].rows.compactMap { ViewOrigins.View($0) }) { relations[$0] != nil }
         addPrimaryKeys(results[3], views)
@@ -108,7 +113,6 @@ extension SchemaCache {
     private static let functionsSQL = """
         select n.nspname, p.proname, p.provolatile, p.proretset,
             t.typname = 'void' as is_void,
-            coalesce(b.typname, t.typname) = 'bytea' as is_bytes,
             t.typtype = 'c' or coalesce(b.typtype = 'c', false)
                 or coalesce(p.proargmodes && '{t,b,o}'::"char"[], false)
                 as is_composite,
@@ -202,6 +206,28 @@ extension SchemaCache {
         order by n.nspname, p.proname, p.oid
         """
 
+    /// A row per function that returns a domain named as a media type, and per aggregate that makes one of rows: of a relation's, or of
+    /// any where the relation is missing.
+    private static let handlersSQL = """
+        with media as (
+            select t.oid, lower(t.typname) as name, b.oid = 'pg_catalog.bytea'::regtype as is_bytes
+            from pg_catalog.pg_type t
+            join pg_catalog.pg_type b on b.oid = t.typbasetype
+            where t.typtype = 'd' and (t.typname ~* '^[a-z0-9.-]+/[a-z0-9.+-]+$' or t.typname = '*/*'))
+        select n.nspname, p.proname, media.name, media.is_bytes, p.prokind = 'a' as is_aggregate,
+            rn.nspname as relation_schema, r.relname as relation_name
+        from media
+        join pg_catalog.pg_proc p on p.prorettype = media.oid
+        join pg_catalog.pg_namespace n on n.oid = p.pronamespace
+        left join pg_catalog.pg_type a on p.prokind = 'a' and a.oid = p.proargtypes[0]
+        left join pg_catalog.pg_class r on r.oid = a.typrelid
+        left join pg_catalog.pg_namespace rn on rn.oid = r.relnamespace
+        where n.nspname = any ($1) and not p.proretset
+            and (p.prokind = 'f'
+                or p.prokind = 'a' and p.pronargs = 1
+                    and (r.oid is not null or a.oid = 'pg_catalog.anyelement'::regtype))
+        """
+
     /// A row per implicit cast by a function between a domain and `json` or `text`.
     private static let representationsSQL = """
         select pg_catalog.format_type(d.oid, null) as domain, n.nspname, p.proname,
@@ -267,13 +293,30 @@ extension Function {
                     isVariadic: variadics[index] == "t")
             },
             result: result, returnsSet: row["proretset"].bool ?? false,
-            returnsBytes: row["is_bytes"].bool ?? false, volatility: volatility,
+            volatility: volatility,
             settings: (row["settings"].array ?? []).compactMap { entry in
                 guard let entry, let mark = entry.firstIndex(of: "=") else { return nil }
                 let name = String(entry[..<mark])
                 guard hoistedSettings.contains(name.lowercased()) else { return nil }
                 return Setting(name: name, value: String(entry[entry.index(after: mark)...]))
             })
+    }
+}
+
+extension MediaHandler {
+    fileprivate static func found(_ row: PostgresRow) -> (Key, MediaHandler)? {
+        guard let schema = row["nspname"].text, let function = row["proname"].text, let name = row["name"].text else {
+            return nil
+        }
+        let maker = QualifiedName(schema: schema, name: function)
+        let isAggregate = row["is_aggregate"].bool ?? false
+        let relation = row["relation_name"].text.flatMap { name in
+            row["relation_schema"].text.map { QualifiedName(schema: $0, name: name) }
+        }
+        let handler = MediaHandler(
+            kind: isAggregate ? .aggregate(maker, of: relation) : .value, returnsBytes: row["is_bytes"].bool ?? false,
+            mediaType: MediaType(name))
+        return (Key(target: isAggregate ? relation : maker, name: name), handler)
     }
 }
 

@@ -8,6 +8,8 @@ package struct SchemaCache: Sendable {
     var functions: [QualifiedName: [Function]]
     /// Relationships by the relation they start from.
     var relationships: [QualifiedName: [Relationship]]
+    /// Makers of bodies of media types that are not ours.
+    var handlers: [MediaHandler.Key: MediaHandler] = [:]
 
     static let empty = SchemaCache(relations: [:], functions: [:], relationships: [:])
 
@@ -89,8 +91,6 @@ struct Function: Sendable, Hashable {
     var parameters: [Parameter]
     var result: Result
     var returnsSet: Bool
-    /// Whether the result is `bytea`, which raw answers give as bytes.
-    var returnsBytes = false
     var volatility: Volatility
     /// Settings of the function that hold for the whole transaction when it is called by request, such as `statement_timeout`.
     var settings: [Setting]
