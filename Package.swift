@@ -108,7 +108,10 @@ let package = Package(
             ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "TestSupport", "CLinux"]),
         tests(
             "AuthTests",
-            ["Auth", "Platform", "HTTP", "Postgres", "Cryptography", "EventLoop", "Primitives", "TestSupport"]),
+            [
+                "Auth", "Platform", "HTTP", "Postgres", "Cryptography", "EventLoop", "Primitives",
+                "PlatformTestSupport", "TestSupport",
+            ]),
         tests(
             "RESTTests",
             [

@@ -43,6 +43,8 @@ import Testing
         Case(
             testDescription: "session past its timebox", sessionAge: 60, timebox: .seconds(60), decision: .refuseExpired
         ),
+        Case(
+            testDescription: "no timebox and no timeout", timebox: .zero, inactivity: .zero, decision: .rotate),
         Case(testDescription: "session within its timebox", sessionAge: 59, timebox: .seconds(60), decision: .rotate),
         Case(
             testDescription: "never refreshed, idle", sessionAge: 60, inactivity: .seconds(60), decision: .refuseExpired

@@ -140,7 +140,7 @@ import Testing
         var configuration = AuthConfiguration(issuer: "", version: "")
         #expect(configuration.problems.isEmpty)
         configuration.accessTokenLifetime = .seconds(604_801)
-        configuration.minPasswordLength = 5
+        configuration.minPasswordLength = 73
         configuration.bcryptCost = 3
         configuration.refreshTokenReuseInterval = .seconds(-1)
         for key in ["jwt_expiry", "minimum_password_length", "bcrypt_cost", "refresh_token_reuse_interval"] {

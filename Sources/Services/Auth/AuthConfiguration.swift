@@ -29,7 +29,7 @@ package struct AuthConfiguration: Sendable {
     /// Whether an address must be confirmed before its first session.
     package var areEmailConfirmationsEnabled = false
 
-    /// Characters a new password must have, 6 and more. Passwords in use are not looked at again.
+    /// Characters a new password must have. Passwords in use are not looked at again.
     package var minPasswordLength = 6
     package var passwordRequirement: PasswordRequirement = .none
     /// The work of new password hashes; each step doubles it. A hash of another cost is redone at sign-in.
@@ -41,9 +41,9 @@ package struct AuthConfiguration: Sendable {
     package var refreshTokenReuseInterval: Duration = .seconds(10)
     /// How long refreshes of one session wait for each other before 409.
     package var refreshLockTimeout: Duration = .seconds(5)
-    /// The longest a session may live; nil for no end.
+    /// The longest a session may live; nil or zero for no end.
     package var sessionTimebox: Duration?
-    /// How long a session may go without a refresh; nil for no end.
+    /// How long a session may go without a refresh; nil or zero for no end.
     package var sessionInactivityTimeout: Duration?
 
     /// The largest request body, in bytes.
@@ -63,8 +63,8 @@ package struct AuthConfiguration: Sendable {
         if !(1...604_800).contains(accessTokenLifetime.components.seconds) {
             problems.append("jwt_expiry must be between 1 and 604800 seconds")
         }
-        if !(6...Bcrypt.maxPasswordBytes).contains(minPasswordLength) {
-            problems.append("minimum_password_length must be between 6 and \(Bcrypt.maxPasswordBytes)")
+        if !(1...Bcrypt.maxPasswordBytes).contains(minPasswordLength) {
+            problems.append("minimum_password_length must be between 1 and \(Bcrypt.maxPasswordBytes)")
         }
         if !Bcrypt.costs.contains(bcryptCost) {
             problems.append("bcrypt_cost must be between \(Bcrypt.costs.lowerBound) and \(Bcrypt.costs.upperBound)")

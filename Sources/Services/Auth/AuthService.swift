@@ -46,7 +46,7 @@ package struct AuthService: Sendable {
 
     /// Adds the routes of `/auth/v1`.
     package func register(on router: inout Router) {
-        router.group("/auth/v1", errors: answer) { router in
+        router.group("/auth/v1", errors: answerWithFields) { router in
             let maxBytes = configuration.maxBodyBytes
             router.on(.get, "/auth/v1/health") { _ in health }
             router.on(.get, "/auth/v1/.well-known/jwks.json") { _ in keySet }
@@ -78,6 +78,13 @@ package struct AuthService: Sendable {
                 .field("cause", String(describing: cause)))
         }
         return error.response(to: request)
+    }
+
+    /// As ``answer(_:to:)``, with the fields an error of HTTP itself carries, such as `Allow`.
+    private func answerWithFields(_ error: any Error, to request: HTTPRequest) -> HTTPResponse {
+        var response = answer(error, to: request)
+        for field in (error as? HTTPError)?.headers.fields ?? [] { response.headers.set(field.name, field.value) }
+        return response
     }
 
     /// What concerns the API key is answered as the gateway before the services does; the rest in Auth's form.

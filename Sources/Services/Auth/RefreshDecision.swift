@@ -52,9 +52,9 @@ enum RefreshDecision: Sendable, Hashable {
 
     private static func isOver(_ facts: RefreshFacts, timebox: Duration?, inactivityTimeout: Duration?) -> Bool {
         if let end = facts.sessionEndsAt, end <= facts.now { return true }
-        if let timebox, facts.sessionCreatedAt + timebox <= facts.now { return true }
+        if let timebox, timebox > .zero, facts.sessionCreatedAt + timebox <= facts.now { return true }
         let lastUse = facts.sessionRefreshedAt ?? facts.sessionCreatedAt
-        if let inactivityTimeout, lastUse + inactivityTimeout <= facts.now { return true }
+        if let inactivityTimeout, inactivityTimeout > .zero, lastUse + inactivityTimeout <= facts.now { return true }
         return false
     }
 }

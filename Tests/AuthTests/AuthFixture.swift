@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+import Auth
+import Cryptography
+import EventLoop
+import HTTP
+import Platform
+import PlatformTestSupport
+import Postgres
+import Primitives
+import TestSupport
+import Testing
+
+/// Auth on a real server and a real database.
+struct AuthFixture: Sendable {
+    static let issuer = "http://auth.test/auth/v1"
+    static let publishableKey = "sb_publishable_test"
+
+    let project: TestProject
+    let tokens: JWTCodec
+    private let client: TestHTTPClient
+
+    /// Runs `body` beside the server, which ends with it.
+    static func run(
+        files: [String: String] = [:], _ configure: (inout AuthConfiguration) -> Void = { _ in },
+        _ body: @escaping @Sendable (AuthFixture) async throws -> Void
+    ) async throws {
+        var configuration = AuthConfiguration(issuer: issuer, version: "1.2.3")
+        configuration.bcryptCost = 4
+        configure(&configuration)
+        let made = configuration
+        try await TestProject.run(files: files) { project in
+            try await Loop.withLoop { loop in try await serve(project, made, loop, body) }
+        }
+    }
+
+    private static func serve(
+        _ project: TestProject, _ configuration: AuthConfiguration, _ loop: Loop,
+        _ body: @escaping @Sendable (AuthFixture) async throws -> Void
+    ) async throws {
+        var pool = DatabaseConfiguration(address: project.login("supabase_auth_admin").address)
+        pool.connectionsPerLoop = 6
+        let database = try Database(pool, loops: [loop], log: .disabled)
+        let workers = try WorkerPool(threads: 2, maxQueued: 100)
+        let tokens = JWTCodec(keys: KeySet(signingKey: JWTKey(sharedSecret: randomBytes(32))))
+        var router = Router()
+        AuthService(
+            configuration: configuration, database: database,
+            access: AccessControl(
+                tokens: tokens, publishableKeys: [SecretString(publishableKey)], secretKeys: []),
+            tokens: tokens, workers: workers, log: .disabled, metrics: Metrics()
+        ).register(on: &router)
+        let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
+        let fixture = AuthFixture(
+            project: project, tokens: tokens, client: TestHTTPClient(port: Int(server.port)))
+        let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
+            group.addTask(executorPreference: loop) { await server.run() }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
+            server.stop()
+            return result
+        }
+        await database.shutdown(grace: .seconds(1))
+        workers.shutdown()
+        try result.get()
+    }
+
+    // MARK: Requests
+
+    /// A request to `/auth/v1` with the publishable key.
+    func request(
+        _ method: String, _ path: String, _ body: String? = nil, bearer: String? = nil, headers: [String: String] = [:]
+    ) async throws -> TestHTTPResponse {
+        var fields = ["apikey": Self.publishableKey]
+        if let bearer { fields["authorization"] = "Bearer \(bearer)" }
+        fields.merge(headers) { $1 }
+        return try await client.request(
+            method, "/auth/v1" + path, headers: fields.filter { !$0.value.isEmpty }, body: body)
+    }
+
+    func signUp(_ email: String, password: String = "correct horse", data: JSON = [:]) async throws -> TestHTTPResponse
+    {
+        let body: JSON = ["email": .string(email), "password": .string(password), "data": data]
+        return try await request("POST", "/signup", body.text)
+    }
+
+    func signIn(_ email: String, password: String = "correct horse") async throws -> TestHTTPResponse {
+        let body: JSON = ["email": .string(email), "password": .string(password)]
+        return try await request("POST", "/token?grant_type=password", body.text)
+    }
+
+    func refresh(_ token: String) async throws -> TestHTTPResponse {
+        let body: JSON = ["refresh_token": .string(token)]
+        return try await request("POST", "/token?grant_type=refresh_token", body.text)
+    }
+
+    /// Runs a statement as the superuser.
+    @discardableResult
+    func sql(_ statement: String) async throws -> String { try await project.server.exec(statement) }
+
+    func claims(of response: TestHTTPResponse) throws -> JWTClaims {
+        try tokens.verify(try response.member("access_token"))
+    }
+}
+
+extension TestHTTPResponse {
+    /// A text member of the body.
+    func member(_ name: String) throws -> String { try #require(json[name]?.stringValue, "\(text)") }
+    /// `error_code` of the first error form.
+    var errorCode: String? { json["error_code"]?.stringValue }
+}
