@@ -48,6 +48,26 @@ import Testing
                 == "/srv/app/.atoll/postgres/socket")
     }
 
+    @Test(arguments: [true, false]) func refusesASocketFolderOfSomebodyElse(_ isLink: Bool) throws {
+        // Only root can make what belongs to somebody else.
+        guard ProcessOwner.isRoot || isLink else { return }
+        try withTemporaryFolder { folder in
+            let deep = ClusterFolder(
+                path: folder + "/" + Array(repeating: "deep", count: 20).joined(separator: "/"), owner: nil)
+            defer { try? FileSystem.remove(deep.socketFolder) }
+            if isLink {
+                try FileSystem.makeFolder("\(folder)/real", mode: 0o700)
+                #expect(symlink("\(folder)/real", deep.socketFolder) == 0)
+            } else {
+                try FileSystem.makeFolder(deep.socketFolder, mode: 0o700, owner: stranger)
+            }
+            #expect(throws: EmbeddedPostgresError.self) { try deep.prepare() }
+            try FileSystem.remove(deep.socketFolder)
+            try deep.prepare()
+            #expect(FileSystem.attributes(deep.socketFolder)?.mode == 0o700)
+        }
+    }
+
     @Test func refusesToRunAsAUserThatDoesNotExist() throws {
         guard ProcessOwner.isRoot else { return }
         #expect(throws: EmbeddedPostgresError.self) { try ClusterFolder.serverOwner(named: "no-such-user") }

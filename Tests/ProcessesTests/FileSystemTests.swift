@@ -54,6 +54,14 @@ import Testing
         }
     }
 
+    @Test(.timeLimit(.minutes(1))) func waitsForNoPipe() throws {
+        try withFolder { folder in
+            #expect(mkfifo("\(folder)/pipe", 0o600) == 0)
+            #expect(FileSystem.read("\(folder)/pipe", maxBytes: 10) == nil)
+            #expect(FileSystem.read(folder, maxBytes: 10) == nil)
+        }
+    }
+
     @Test func readsNoMoreThanAsked() throws {
         try withFolder { folder in
             try FileSystem.write(String(repeating: "x", count: 100_000), to: "\(folder)/file", mode: 0o600)

@@ -14,11 +14,13 @@ package enum FileSystem {
         package var mode: UInt32
     }
 
-    /// A file's text, or nil when it cannot be read; at most `maxBytes` of it.
+    /// A plain file's text, or nil when it cannot be read; at most `maxBytes` of it. A pipe in its place is not waited for.
     package static func read(_ path: String, maxBytes: Int) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
+        var facts = stat()
+        guard fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else { return nil }
         var content: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 65536)
         while content.count < maxBytes {

@@ -10,7 +10,8 @@ package import Processes
 ///     <path>/hba.conf        who may log in, and how
 ///     <path>/lock            held while an Atoll supervises the cluster
 ///
-/// Only `data` and `socket` belong to the server's user: nothing that a server gone bad can write is read or followed by root.
+/// Only `data` and `socket` belong to the server's user: nothing that a server gone bad can write is followed by root, and what
+/// root reads there is no more than a number or a word of letters out of a plain file.
 package struct ClusterFolder: Sendable {
     /// The folder that holds all of it, absolute.
     package let path: String
@@ -88,7 +89,9 @@ package struct ClusterFolder: Sendable {
     func prepare() throws(EmbeddedPostgresError) {
         do {
             try FileSystem.makeFolder(path, mode: owner == nil ? 0o700 : 0o711)
+            try refuseStrangersSocketFolder()
             try FileSystem.makeFolder(socketFolder, mode: 0o700, owner: owner)
+            try refuseStrangersSocketFolder()
             if FileSystem.exists(data) { try FileSystem.makeFolder(data, mode: 0o700, owner: owner) }
         } catch {
             throw EmbeddedPostgresError(.folderUnusable, "the database's folder: \(error)")
@@ -98,6 +101,17 @@ package struct ClusterFolder: Sendable {
                 .folderUnusable,
                 "the user \(owner.name), who runs PostgreSQL, cannot reach \(path): a folder above is closed to others")
         }
+    }
+
+    /// Whoever owns the folder of the socket can put a server of theirs in its place, which would be told passwords. Below
+    /// `/tmp` everybody can make a folder of a name that can be foreseen. Looked at again once it is made, as somebody may have
+    /// been faster.
+    private func refuseStrangersSocketFolder() throws {
+        guard !socketFolder.hasPrefix("\(path)/"),
+            let found = FileSystem.attributes(socketFolder, followLinks: false),
+            !found.isFolder || (found.user != geteuid() && found.user != owner?.user)
+        else { return }
+        throw FileSystemError("belongs to somebody else:", socketFolder, code: EPERM)
     }
 
     /// FNV-1a, for a short stable name; not for secrets.
