@@ -27,7 +27,7 @@ enum CommandTree {
             Command(
                 name: "start", summary: "Start the project's server in the background.",
                 discussion:
-                    "Returns when the server answers, and prints addresses and keys. Its log is .atoll/log. Starting a server that runs says so and changes nothing.",
+                    "Returns when the server answers, and prints addresses and keys. Its log is .atoll/log; when it crashes or is killed, it is started again. Starting a server that runs says so and changes nothing.",
                 options: serverOptions + [
                     .init(
                         name: "exclude", letter: "x", value: "SERVICES",
@@ -44,6 +44,9 @@ enum CommandTree {
                         summary: "take flags from standard input and print progress, for `atoll start`",
                         isHidden: true)
                 ], run: ServeCommand.run),
+            Command(
+                name: "keep", summary: "Run the server and start it again when it crashes, for `atoll start`.",
+                isHidden: true, run: KeepCommand.run),
             Command(
                 name: "stop", summary: "Stop the project's server.",
                 discussion:

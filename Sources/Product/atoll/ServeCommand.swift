@@ -19,7 +19,7 @@ enum ServeCommand {
         let project = try Project.open(workdir: invocation.workdir, overrides: overrides)
         let log = Log(
             level: project.configuration.atoll.logLevel, format: format(project.configuration.atoll.logFormat))
-        let release = try ServerProcess.claim(project, overrides: overrides)
+        let release = try ServerProcess.claim(project, overrides: overrides, isKept: isBackground)
         defer {
             log.flush()
             release()
@@ -51,7 +51,7 @@ enum ServeCommand {
         }
     }
 
-    private static func standardInput() -> [UInt8] {
+    static func standardInput() -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while bytes.count < maxOverrideBytes {
@@ -62,7 +62,7 @@ enum ServeCommand {
         return bytes
     }
 
-    private static func detachOutput() {
+    static func detachOutput() {
         let nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC)
         guard nowhere >= 0 else { return }
         dup2(nowhere, STDOUT_FILENO)

@@ -6,13 +6,10 @@ internal import Primitives
 internal import Processes
 
 /// The server of a project as other processes find it: `.atoll/atoll.pid`, a JSON object.
-///
-/// The id alone would name a stranger once the server has ended and its id was given away, so the file also has the time at
-/// which the kernel started the process.
 struct ServerProcess: Sendable {
-    let id: Int32
-    /// Clock ticks after the machine's start (proc(5), `starttime`).
-    let startTicks: UInt64
+    let identity: ProcessIdentity
+    /// The process that starts the server again when it crashes; nil for one in the foreground.
+    let keeper: ProcessIdentity?
     let apiURL: String
     /// The numeric address and port of the API, for the health check.
     let host: String
@@ -22,11 +19,10 @@ struct ServerProcess: Sendable {
     let overrides: [ProjectConfiguration.Override]
 
     /// What this process would be, for a project.
-    private init(serving project: Project, _ overrides: [ProjectConfiguration.Override]) throws {
-        let id = getpid()
-        guard let ticks = Self.startTicks(of: id) else { throw CommandFailure("cannot read /proc/\(id)/stat") }
-        self.id = id
-        startTicks = ticks
+    private init(serving project: Project, _ overrides: [ProjectConfiguration.Override], isKept: Bool) throws {
+        guard let identity = ProcessIdentity(of: getpid()) else { throw CommandFailure("cannot read /proc/self/stat") }
+        self.identity = identity
+        keeper = isKept ? ProcessIdentity(of: getppid()) : nil
         apiURL = project.apiURL
         host = project.configuration.atoll.host
         port = project.configuration.api.port
@@ -34,22 +30,32 @@ struct ServerProcess: Sendable {
         self.overrides = overrides
     }
 
+    var id: Int32 { identity.id }
+
     /// The server of a project, if one runs.
     static func running(in folder: ProjectFolder) -> ServerProcess? {
-        guard let text = FileSystem.read(folder.processFile, maxBytes: 1 << 20), let json = try? JSON(parsing: text),
-            let process = ServerProcess(json), startTicks(of: process.id) == process.startTicks
+        recorded(in: folder).flatMap { $0.identity.isRunning ? $0 : nil }
+    }
+
+    /// What to stop so that the project's server ends and stays so: its keeper where there is one, else itself.
+    static func stoppable(in folder: ProjectFolder) -> [ProcessIdentity] {
+        guard let process = recorded(in: folder) else { return [] }
+        return [process.keeper, process.identity].compactMap { $0 }.filter(\.isRunning)
+    }
+
+    private static func recorded(in folder: ProjectFolder) -> ServerProcess? {
+        guard let text = FileSystem.read(folder.processFile, maxBytes: 1 << 20), let json = try? JSON(parsing: text)
         else { return nil }
-        return process
+        return ServerProcess(json)
     }
 
     private init?(_ json: JSON) {
-        guard let id = json["pid"]?.intValue, let ticks = json["start_ticks"]?.intValue,
-            let url = json["api_url"]?.stringValue, let host = json["host"]?.stringValue,
-            let port = json["port"]?.intValue, let usesTLS = json["tls"]?.boolValue
+        guard let identity = ProcessIdentity(json), let url = json["api_url"]?.stringValue,
+            let host = json["host"]?.stringValue, let port = json["port"]?.intValue,
+            let usesTLS = json["tls"]?.boolValue
         else { return nil }
-        guard let id = Int32(exactly: id), id > 1, ticks >= 0 else { return nil }
-        self.id = id
-        startTicks = UInt64(ticks)
+        self.identity = identity
+        keeper = ProcessIdentity(json["keeper"])
         apiURL = url
         self.host = host
         self.port = port
@@ -59,30 +65,22 @@ struct ServerProcess: Sendable {
 
     private var json: JSON {
         [
-            "pid": JSON(id), "start_ticks": JSON(startTicks), "api_url": .string(apiURL), "host": .string(host),
+            "pid": JSON(identity.id), "start_ticks": JSON(identity.startTicks), "keeper": keeper?.json ?? .null,
+            "api_url": .string(apiURL), "host": .string(host),
             "port": JSON(port), "tls": .bool(usesTLS),
             "overrides": ServerFlags.json(overrides),
         ]
-    }
-
-    private static func startTicks(of id: Int32) -> UInt64? {
-        // "pid (name) state ..."; the name may hold anything, so the fields are counted from its last parenthesis.
-        guard let text = FileSystem.read("/proc/\(id)/stat", maxBytes: 4096), let close = text.lastIndex(of: ")") else {
-            return nil
-        }
-        let fields = text[text.index(after: close)...].split(separator: " ")
-        guard fields.count > 19, fields[0] != "Z" else { return nil }
-        return UInt64(fields[19])
     }
 
     // MARK: The server's side
 
     /// Claims the project for this process until it ends, and says so in the file.
     ///
+    /// - Parameter isKept: whether the parent process is a keeper (see ``KeepCommand``).
     /// - Returns: what to call at the end.
     /// - Throws: ``CommandFailure`` when another server has the project.
     static func claim(
-        _ project: Project, overrides: [ProjectConfiguration.Override]
+        _ project: Project, overrides: [ProjectConfiguration.Override], isKept: Bool
     ) throws -> () -> Void {
         let file = project.location.processFile
         let lock = clinux_lock_file("\(project.stateFolder)/lock")
@@ -95,7 +93,7 @@ struct ServerProcess: Sendable {
                 "a server already runs for \(project.folder)\(who)",
                 next: "stop it with `atoll stop`, or leave it running")
         }
-        let process = try ServerProcess(serving: project, overrides)
+        let process = try ServerProcess(serving: project, overrides, isKept: isKept)
         try FileSystem.write(process.json.text + "\n", to: file, mode: 0o600)
         return {
             unlink(file)
@@ -104,25 +102,6 @@ struct ServerProcess: Sendable {
     }
 
     // MARK: The others' side
-
-    /// Asks the process to end and waits until it has.
-    ///
-    /// - Returns: whether it has ended.
-    func stop(signal: Int32, timeout: Duration) -> Bool {
-        let descriptor = clinux_process_descriptor(id)
-        guard descriptor >= 0 else { return Self.startTicks(of: id) != startTicks }
-        defer { close(descriptor) }
-        // The descriptor holds whoever has the id now; only then is the start time asked.
-        guard Self.startTicks(of: id) == startTicks else { return true }
-        guard clinux_process_signal(descriptor, signal) == 0 else { return Self.startTicks(of: id) != startTicks }
-        let deadline = ContinuousClock.now + timeout
-        while true {
-            let remaining = deadline - ContinuousClock.now
-            guard remaining > .zero else { return false }
-            var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-            if poll(&entry, 1, remaining.pollMilliseconds) > 0 { return true }
-        }
-    }
 
     /// Whether `GET /health` is answered with 200. A server with TLS counts as healthy when it takes the connection.
     func isHealthy(timeout: Duration = .seconds(2)) -> Bool {

@@ -5,7 +5,7 @@ internal import Platform
 internal import Primitives
 internal import Processes
 
-/// `atoll start`: a `serve` of its own session, with its log in `.atoll/log`.
+/// `atoll start`: a server of its own session with its log in `.atoll/log`, and a keeper that starts it again when it crashes.
 enum StartCommand {
     /// A longer log of an earlier run is put aside as `log.1`.
     private static let maxLogBytes = 16 << 20
@@ -64,7 +64,7 @@ enum StartCommand {
         guard clinux_pipe(&pipe) == 0 else { throw CommandFailure("cannot make a pipe") }
         var server = ProgramInvocation(
             program,
-            ["serve", "--background", "--workdir", project.folder],
+            ["keep", "--workdir", project.folder],
             environment: ConfigurationEnvironment.current.process, folder: project.folder, deathSignal: nil)
         server.input = .descriptor(input)
         server.output = .descriptor(pipe[1])

@@ -6,7 +6,8 @@ internal import Platform
 enum StopCommand {
     static func run(_ invocation: Invocation) throws -> Int32 {
         let folder = try ProjectFolder.find(from: invocation.workdir)
-        guard let process = ServerProcess.running(in: folder) else {
+        let processes = ServerProcess.stoppable(in: folder)
+        guard let process = processes.last else {
             Output.print("No server runs for \(folder.path).")
             return 0
         }
@@ -16,12 +17,13 @@ enum StopCommand {
             ?? ProjectConfiguration().atoll.stopTimeout
         let progress = ProgressLine()
         progress.begin("stopping the server (process \(process.id))")
-        if process.stop(signal: SIGTERM, timeout: timeout) {
+        // The keeper first: it hands the signal on and ends with the server.
+        if processes.allSatisfy({ $0.stop(signal: SIGTERM, timeout: timeout) }) {
             progress.finish()
             Output.print("Stopped.")
             return 0
         }
-        if invocation.has("force"), process.stop(signal: SIGKILL, timeout: .seconds(10)) {
+        if invocation.has("force"), processes.allSatisfy({ $0.stop(signal: SIGKILL, timeout: .seconds(10)) }) {
             progress.finish()
             Output.print("Killed.")
             return 0

@@ -51,6 +51,41 @@ import Testing
         }
     }
 
+    @Test func aServerThatIsKilledComesBackByItself() async throws {
+        try await onThread {
+            try CommandLineProgram.inFolder { atoll in
+                let flags = try portFlags()
+                let started = try atoll.run(["start", "-o", "json"] + flags)
+                #expect(started.code == 0, "\(started.errors)")
+                defer { _ = try? atoll.run(["stop", "--force"]) }
+                func process() -> (server: Int, keeper: Int)? {
+                    guard let file = atoll.read(".atoll/atoll.pid"), let json = try? JSON(parsing: file),
+                        let server = json["pid"]?.intValue, let keeper = json["keeper"]?["pid"]?.intValue
+                    else { return nil }
+                    return (server, keeper)
+                }
+                let first = try #require(process())
+                kill(pid_t(first.server), SIGKILL)
+                var isBack = false
+                for _ in 0..<600 where !isBack {
+                    usleep(50_000)
+                    guard let now = process(), now.server != first.server else { continue }
+                    isBack = try atoll.run(["status"]).code == 0
+                }
+                #expect(isBack)
+                let second = try #require(process())
+                #expect(second.keeper == first.keeper && second.server != first.server)
+
+                // Stopped for good: the keeper ends, too.
+                let stopped = try atoll.run(["stop"])
+                #expect(stopped.code == 0, "\(stopped.errors)")
+                let keeper = FileSystem.read("/proc/\(second.keeper)/stat", maxBytes: 4096)
+                #expect(keeper?.contains(") Z ") ?? true)
+                #expect(try atoll.run(["status"]).code == 1)
+            }
+        }
+    }
+
     @Test func startSaysWhyAServerEnded() async throws {
         try await onThread {
             try CommandLineProgram.inFolder { atoll in
