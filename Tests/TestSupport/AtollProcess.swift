@@ -157,8 +157,18 @@ package final class AtollProcess: Sendable {
     private func invocation(_ arguments: [String], deathSignal: Int32) throws -> ProgramInvocation {
         ProgramInvocation(
             try Self.program(), arguments + ["--workdir", folder],
-            environment: ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder, "LANG": "C.UTF-8"], folder: folder,
+            environment: Self.environment(home: folder), folder: folder,
             deathSignal: deathSignal)
+    }
+
+    /// No more than a program needs, so that nothing of this machine's settings reaches the server; and what a sanitizer's run of
+    /// the tests asks of every process.
+    private static func environment(home: String) -> [String: String] {
+        var environment = ["PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8"]
+        for name in ["ASAN_OPTIONS", "TSAN_OPTIONS"] {
+            if let value = getenv(name) { environment[name] = String(cString: value) }
+        }
+        return environment
     }
 
     /// The program beside the tests, or the one that ATOLL_BINARY names.
