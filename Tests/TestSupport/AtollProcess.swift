@@ -172,7 +172,7 @@ package final class AtollProcess: Sendable {
     }
 
     /// The program beside the tests, or the one that ATOLL_BINARY names.
-    private static func program() throws -> String {
+    package static func program() throws -> String {
         if let given = getenv("ATOLL_BINARY") { return String(cString: given) }
         let tests = FileSystem.readLink("/proc/self/exe") ?? ""
         let folder = tests.lastIndex(of: "/").map { tests[..<$0] } ?? ""

@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -40,11 +41,19 @@ def example_migrations():
 
 
 def free_ports(count):
-    """Ports of 127.0.0.1 that nobody listens on now; all different, since all are held until the last is known."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports of 127.0.0.1 that nobody listens on now; all different, since all are held until the last is known.
+
+    They lie below the range from which the kernel takes a port for whoever asks for any.
+    """
+    sockets = []
     try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
+        while len(sockets) < count:
+            each = socket.socket()
+            try:
+                each.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+                sockets.append(each)
+            except OSError:
+                each.close()
         return [each.getsockname()[1] for each in sockets]
     finally:
         for each in sockets:

@@ -16,9 +16,13 @@ final class RequestObserver: Sendable {
     private let metrics: Metrics
     private let durations: Histogram
     private let counters = Mutex<[Key: Counter]>([:])
+    /// Whether it still has to be said that a proxy hides its clients.
+    private let warnsOfProxy: Mutex<Bool>
 
-    init(log: Log, metrics: Metrics) {
+    /// - Parameter trustsProxies: whether any proxy is believed.
+    init(log: Log, metrics: Metrics, trustsProxies: Bool) {
         self.log = log
+        warnsOfProxy = Mutex(!trustsProxies)
         self.metrics = metrics
         durations = metrics.histogram(
             "atoll_http_request_duration_seconds", "From a request's head to its response, in seconds.")
@@ -30,6 +34,7 @@ final class RequestObserver: Sendable {
         counter(
             Key(method: exchange.request.method.rawValue, route: route, statusClass: exchange.status.code / 100)
         ).increment()
+        warnOfProxy(exchange.request)
         guard log.level <= .info else { return }
         let milliseconds = Double(exchange.duration.components.attoseconds / 1_000_000_000_000) / 1000
         log.info(
@@ -37,6 +42,22 @@ final class RequestObserver: Sendable {
             .field("status", exchange.status.code), .field("bytes", exchange.bodyBytes),
             .field("ms", Double(exchange.duration.components.seconds) * 1000 + milliseconds),
             .field("client", exchange.request.remoteAddress), .field("request_id", exchange.request.id))
+    }
+
+    /// A peer on this machine that names another client is a proxy nobody told us of: all its clients look like one, which is
+    /// exempt from limits as a developer's own is.
+    private func warnOfProxy(_ request: HTTPRequest) {
+        guard request.remoteAddress == "127.0.0.1" || request.remoteAddress == "::1",
+            request.headers.contains("x-forwarded-for")
+        else { return }
+        let isFirst = warnsOfProxy.withLock { warns in
+            defer { warns = false }
+            return warns
+        }
+        guard isFirst else { return }
+        log.warning(
+            "a proxy on this machine forwards requests and is not trusted, so its clients share one address",
+            .field("next", "set `trusted_proxies` under [atoll] in supabase/config.toml"))
     }
 
     private func counter(_ key: Key) -> Counter {

@@ -100,7 +100,8 @@ package struct ServerRun: Sendable {
         defer { workers.shutdown() }
         let services = try Services(
             project, logins, loops: group.loops, workers: workers, log: log, metrics: metrics)
-        let observer = RequestObserver(log: log, metrics: metrics)
+        let observer = RequestObserver(
+            log: log, metrics: metrics, trustsProxies: !configuration.trustedProxies.isEmpty)
         let server: HTTPServer
         do {
             server = try HTTPServer(

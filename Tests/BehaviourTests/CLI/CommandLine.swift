@@ -2,6 +2,7 @@
 import Glibc
 import Primitives
 import Processes
+import TestSupport
 import Testing
 
 /// The built program in a folder of its own.
@@ -32,7 +33,7 @@ struct CommandLineProgram {
         }
         defer { descriptors.forEach { close($0) } }
         var invocation = ProgramInvocation(
-            try Self.path(), arguments,
+            try AtollProcess.program(), arguments,
             environment: environment.merging(["PATH": "/usr/bin:/bin", "HOME": folder]) { mine, _ in mine },
             folder: folder)
         invocation.output = .descriptor(descriptors[0])
@@ -58,8 +59,4 @@ struct CommandLineProgram {
     /// The repository's root.
     static var root: String { #filePath.split(separator: "/").dropLast(4).reduce(into: "") { $0 += "/\($1)" } }
 
-    private static func path() throws -> String {
-        if let given = getenv("ATOLL_BINARY") { return String(cString: given) }
-        return try #require(FileSystem.realPath("\(root)/.build/debug/atoll"), "run `swift build` first")
-    }
 }
