@@ -50,6 +50,14 @@ struct ConformanceServer: Sendable {
         configuration.allowsAggregates = settings["db-aggregates"]?.boolValue ?? false
         configuration.showsPlans = settings["db-plan-enabled"]?.boolValue ?? false
         configuration.showsTiming = settings["server-timing-enabled"]?.boolValue ?? false
+        configuration.description =
+            switch settings["openapi-mode"]?.stringValue {
+            case "disabled": .disabled
+            case "ignore-privileges": .everything
+            default: .followingPrivileges
+            }
+        configuration.publicAddress = settings["openapi-server-proxy-uri"]?.stringValue
+        configuration.rootFunction = settings["db-root-spec"]?.stringValue
         for member in settings.objectValue ?? JSONObject() where member.name.hasPrefix("app.") {
             configuration.settings.append((member.name, member.value.stringValue ?? ""))
         }

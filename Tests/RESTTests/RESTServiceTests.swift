@@ -278,6 +278,40 @@ struct RESTServiceTests {
         }
     }
 
+    @Test func describesWhatTheRoleMayUse() async throws {
+        @Sendable func document(_ fixture: Fixture, as user: String?) async throws -> JSON {
+            let answer = try await fixture.send(.get, "/", as: user)
+            #expect(answer.response.headers["content-type"] == "application/openapi+json; charset=utf-8")
+            return try JSON(parsing: answer.body)
+        }
+        try await run { fixture in
+            let anonymous = try await document(fixture, as: nil)
+            #expect(anonymous["paths"]?["/projects"]?["get"] != nil)
+            #expect(anonymous["paths"]?["/notes"] == nil && anonymous["definitions"]?["notes"] == nil)
+            let user = try await document(fixture, as: Self.ann)
+            #expect(user["paths"]?["/notes"]?["post"] != nil)
+            #expect(user["paths"]?["/rpc/add"]?["get"]?["parameters"]?[0]?["format"] == "int32")
+            let properties = user["definitions"]?["notes"]?["properties"]
+            #expect(
+                properties?["project_id"]?["description"]
+                    == "Note:\nThis is a Foreign Key to `projects.id`.<fk table='projects' column='id'/>")
+            #expect(properties?["id"]?["description"] == "Note:\nThis is a Primary Key.<pk/>")
+            #expect(try await fixture.send(.get, "/", headers: ["Accept": "text/csv"]).response.status == 406)
+            #expect(try await fixture.send(.post, "/").response.status == 405)
+        }
+        var configuration = RESTConfiguration()
+        configuration.description = .disabled
+        try await run(configuration) { fixture in
+            let answer = try await fixture.send(.get, "/")
+            #expect(answer.response.status == 404)
+        }
+        configuration.rootFunction = "said"
+        try await run(configuration) { fixture in
+            let answer = try await fixture.send(.get, "/")
+            #expect(answer.body == "1")
+        }
+    }
+
     @Test func explainsWhereItIsAllowed() async throws {
         let media = #"application/vnd.pgrst.plan+json; for="text/csv"; options=verbose|buffers"#
         try await run { fixture in

@@ -92,7 +92,7 @@ struct Execution: Sendable {
     }
 
     /// `select "schema"."function"()` of a dotted name; a bare one is found by the search path.
-    private static func preRequest(_ function: String) -> PostgresQuery {
+    static func preRequest(_ function: String) -> PostgresQuery {
         let parts = function.split(separator: ".").map { quoteIdentifier(String($0)) }
         return PostgresQuery(sql: "select \(parts.joined(separator: "."))()")
     }

@@ -14,6 +14,16 @@ package struct RESTConfiguration: Sendable {
         case rollbackAllowingOverride
     }
 
+    /// What the root describes.
+    package enum Description: Sendable {
+        /// What the role that asks may use.
+        case followingPrivileges
+        /// All that is in the schema, whoever asks.
+        case everything
+        /// Nothing: 404.
+        case disabled
+    }
+
     /// The exposed schemas; the first is the default.
     package var schemas = ["public"]
     /// Schemas behind the request's on the search path, where functions and operators of extensions live.
@@ -22,6 +32,12 @@ package struct RESTConfiguration: Sendable {
     package var maxRows: Int? = 1000
     /// A function called, with no argument, before each request's work, in its transaction: `schema.name`.
     package var preRequest: String?
+    /// What the OpenAPI description at the root tells.
+    package var description = Description.followingPrivileges
+    /// The address at which clients reach the service, such as `https://api.example/rest/v1`; nil for the host of the request.
+    package var publicAddress: String?
+    /// A function without arguments that answers the root in place of the description, in the request's schema.
+    package var rootFunction: String?
     /// How a transaction ends.
     package var transactionEnd = TransactionEnd.commit
     /// Whether `select` takes aggregates: without bounds on what they read, so off unless wanted.

@@ -9,8 +9,8 @@ package struct RESTService: Sendable {
     /// Says who a request runs as, or throws; the service's way of answering errors then applies.
     package typealias Identify = @Sendable (HTTPRequest) throws -> RESTIdentity
 
-    private let configuration: RESTConfiguration
-    private let database: Database
+    let configuration: RESTConfiguration
+    let database: Database
     private let store: SchemaCacheStore
     private let identify: Identify
     private let log: Log
@@ -51,11 +51,18 @@ package struct RESTService: Sendable {
     package func respond(to request: HTTPRequest, prefix: String) async throws -> HTTPResponse {
         // The gateway's refusals go first: who may not come in learns nothing of the schema.
         let identity = try identify(request)
-        let parsed = try APIRequest(
+        var parsed = try APIRequest(
             method: request.method, path: String(request.path.dropFirst(prefix.count)), query: request.query,
             headers: request.headers, configuration: configuration)
         let cache = try await store.cache()
         if parsed.action == .inspect { return try Self.inspection(parsed, cache) }
+        if parsed.target == .root {
+            guard let function = configuration.rootFunction else {
+                return try await description(request, parsed, identity, cache, prefix: prefix)
+            }
+            parsed.target = .function(function)
+            parsed.action = .call(readOnly: true)
+        }
         let payload = try await payload(of: request, parsed)
         let plan = try Self.plan(parsed, payload, cache, configuration)
         let statement = Statement(plan)
@@ -94,8 +101,8 @@ package struct RESTService: Sendable {
     }
 
     /// What the transaction's functions and policies can ask for.
-    private func settings(
-        _ request: HTTPRequest, _ parsed: APIRequest, _ identity: RESTIdentity, _ plan: Plan
+    func settings(
+        _ request: HTTPRequest, _ parsed: APIRequest, _ identity: RESTIdentity, _ plan: Plan?
     ) -> [(name: String, value: String)] {
         var settings = configuration.settings
         settings.append(("search_path", Self.searchPath(parsed.schema, configuration)))
@@ -105,7 +112,7 @@ package struct RESTService: Sendable {
         settings.append(("request.headers", request.headers.jsonObject()))
         settings.append(("request.cookies", RequestSettings.cookies(request.headers["cookie"])))
         if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
-        if case .call(let call) = plan.source {
+        if case .call(let call)? = plan?.source {
             for setting in call.function.settings where setting.name != "default_transaction_isolation" {
                 settings.append((setting.name, setting.value))
             }
