@@ -70,6 +70,8 @@ import Testing
         Refusal("expired beyond the skew", token(hs256, claims("exp", 1_799_999_995)), .expired),
         Refusal("exp as text", token(hs256, claims("exp", "1800000060")), .invalidClaim("exp")),
         Refusal("nbf ahead of the skew", token(hs256, claims("nbf", 1_800_000_006)), .notYetValid),
+        Refusal("iat to come", token(hs256, claims("iat", 4_000_000_000)), .issuedInFuture),
+        Refusal("aud of another type", token(hs256, claims("aud", ["a": 1])), .invalidClaim("aud")),
         Refusal("iat of another type", token(hs256, claims("iat", true)), .invalidClaim("iat")),
         Refusal("another issuer", token(hs256, claims("iss", "http://b/auth/v1")), .wrongIssuer),
         Refusal("no issuer", token(hs256, claims("iss", nil)), .wrongIssuer),

@@ -26,7 +26,8 @@ struct ConformanceServer: Sendable {
             try Self.identity(of: request, tokens, anonymousRole)
         }
         var router = Router()
-        router.cors = CORSPolicy()
+        let origins = settings["server-cors-allowed-origins"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        router.cors = CORSPolicy(allowedOrigins: origins.isEmpty ? nil : origins)
         service.register(on: &router, prefix: "")
         var http = HTTPServerConfiguration()
         http.port = port

@@ -54,6 +54,11 @@ struct RESTServiceTests {
         create cast (color as json) with function color_json(color) as implicit;
         create cast (json as color) with function json_color(json) as implicit;
         create cast (text as color) with function text_color(text) as implicit;
+        create function isolation() returns text language sql set default_transaction_isolation = 'serializable'
+            as $$ select current_setting('transaction_isolation') $$;
+        create function own_error() returns void language plpgsql as $$ begin raise sqlstate 'PGRST' using
+            message = '{"code": "X1", "message": "no"}',
+            detail = E'{"status": 455, "status_text": "Not \\\\r\\\\nToday", "headers": {}}'; end $$;
         create domain "text/x-titles" as text;
         create function add_title(text, notes) returns text language sql immutable
             as $$ select concat_ws('|', nullif($1, ''), $2.title) $$;
@@ -312,6 +317,22 @@ struct RESTServiceTests {
         }
     }
 
+    @Test func saysHowLongStepsTookAndWhichNamesAreOld() async throws {
+        let target = "/projects?select=id,mine:notes(id)&notes.id=eq.1&id=eq.1"
+        try await run { fixture in
+            let answer = try await fixture.send(.get, target, as: Self.ann)
+            #expect(answer.response.headers["server-timing"] == nil)
+            #expect(answer.response.headers["warning"]?.contains("Update `notes` to `mine`") ?? false)
+        }
+        var configuration = RESTConfiguration()
+        configuration.showsTiming = true
+        try await run(configuration) { fixture in
+            let answer = try await fixture.send(.get, target, as: Self.ann)
+            let steps = answer.response.headers["server-timing"]?.split(separator: ", ").map { $0.prefix { $0 != ";" } }
+            #expect(steps == ["jwt", "parse", "plan", "transaction", "response"])
+        }
+    }
+
     @Test func explainsWhereItIsAllowed() async throws {
         let media = #"application/vnd.pgrst.plan+json; for="text/csv"; options=verbose|buffers"#
         try await run { fixture in
@@ -383,6 +404,9 @@ struct RESTServiceTests {
         try await run { fixture in
             #expect(try await fixture.send(.get, "/rpc/add?a=2").body == "3")
             #expect(try await fixture.send(.post, "/rpc/add", body: #"{"a":2,"b":3}"#).body == "5")
+            #expect(try await fixture.send(.post, "/rpc/isolation").body == "\"serializable\"")
+            let own = try await fixture.send(.post, "/rpc/own_error")
+            #expect(own.response.status.code == 455 && own.response.reason == "Not \r\nToday")
             let said = try await fixture.send(.post, "/rpc/said")
             #expect(said.response.headers["x-said"] == "yes")
         }

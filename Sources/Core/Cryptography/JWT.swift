@@ -16,6 +16,8 @@ package enum JWTError: Error, Sendable, Hashable {
     case invalidClaim(String)
     case expired
     case notYetValid
+    /// Its time of issue is still to come, beyond the clock skew.
+    case issuedInFuture
     case wrongAudience
     case wrongIssuer
 }
@@ -121,12 +123,12 @@ package struct JWTCodec: Sendable {
         let seconds = Double(now.unixSeconds)
         if let expiry = try Self.time("exp", in: claims), seconds >= expiry + skew { throw .expired }
         if let start = try Self.time("nbf", in: claims), seconds < start - skew { throw .notYetValid }
-        _ = try Self.time("iat", in: claims)
+        if let issued = try Self.time("iat", in: claims), seconds < issued - skew { throw .issuedInFuture }
     }
 
     private func checkParties(_ claims: JSONObject) throws(JWTError) {
         if let issuer, claims["iss"]?.stringValue != issuer { throw .wrongIssuer }
-        guard let audiences else { return }
+        guard let audiences else { return try Self.checkAudienceType(claims["aud"]) }
         switch claims["aud"] {
         case .string(let audience): guard audiences.contains(audience) else { throw .wrongAudience }
         case .array(let values):
@@ -134,6 +136,15 @@ package struct JWTCodec: Sendable {
                 throw .wrongAudience
             }
         case nil: throw .wrongAudience
+        default: throw .invalidClaim("aud")
+        }
+    }
+
+    /// Whoever the token is for, the claim is a string or an array of strings (RFC 7519 section 4.1.3).
+    private static func checkAudienceType(_ claim: JSON?) throws(JWTError) {
+        switch claim {
+        case nil, .null?, .string?: return
+        case .array(let values)? where values.allSatisfy({ $0.stringValue != nil }): return
         default: throw .invalidClaim("aud")
         }
     }

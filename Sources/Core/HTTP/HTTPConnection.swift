@@ -470,7 +470,7 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
         if server.isDraining || sawHangup { closesAfter = true }
         var response = response
         if let origin = current?.origin { server.router.cors?.apply(to: &response, origin: origin) }
-        let statusLine = server.statusLine(response.status)
+        let statusLine = server.statusLine(response.status, response.reason)
         let date = server.dateField
         let id = current?.request.id ?? ""
         let persistence: StaticString =

@@ -5,6 +5,8 @@ package import Primitives
 package struct HTTPResponse: Sendable {
     /// The status line's code.
     package var status: HTTPStatus
+    /// What stands beside the code in place of the registry's phrase; control characters are sent as spaces.
+    package var reason: String?
     /// The fields to send.
     package var headers: HTTPHeaders
     /// What follows the head.

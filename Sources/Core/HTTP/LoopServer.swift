@@ -219,7 +219,11 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
         return cachedDateField
     }
 
-    func statusLine(_ status: HTTPStatus) -> [UInt8] {
+    func statusLine(_ status: HTTPStatus, _ reason: String? = nil) -> [UInt8] {
+        if let reason {
+            let printable = reason.unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7F ? " " : $0 }
+            return Array("HTTP/1.1 \(status.code) \(String(String.UnicodeScalarView(printable)))\r\n".utf8)
+        }
         if let line = statusLines[status.code] { return line }
         let line = Array("HTTP/1.1 \(status.code) \(status.reason)\r\n".utf8)
         statusLines[status.code] = line

@@ -63,7 +63,7 @@ extension AuthError {
     private static func message(for error: JWTError) -> String {
         switch error {
         case .expired: "invalid JWT: token has expired"
-        case .notYetValid: "invalid JWT: token is not valid yet"
+        case .notYetValid, .issuedInFuture: "invalid JWT: token is not valid yet"
         case .tooLarge, .malformed: "invalid JWT: token is malformed"
         case .unsupportedAlgorithm, .unknownKey, .badSignature:
             "invalid JWT: unable to parse or verify signature"

@@ -17,7 +17,7 @@ struct Execution: Sendable {
 
     /// Whether the result decides if the transaction is committed. Then it needs a second round trip; all else takes one.
     private var isConditional: Bool {
-        if configuration.rollsBack(request.preferences.transaction) { return true }
+        if configuration.rollsBack(request.preferences.transaction) || isolation != .readCommitted { return true }
         if case .plan = plan.media { return false }
         switch request.action {
         case .read, .call(readOnly: true), .inspect: return false
@@ -26,6 +26,19 @@ struct Execution: Sendable {
             return wantsOneRow || request.preferences.bindingMaxAffected != nil
         }
     }
+
+    /// What the function that is called asks for by `set default_transaction_isolation`: it has to be known when the transaction begins.
+    private var isolation: TransactionIsolation {
+        guard case .call(let call) = plan.source else { return .readCommitted }
+        return switch call.function.settings.last(where: { $0.name == Self.isolationSetting })?.value {
+        case "serializable": .serializable
+        case "repeatable read": .repeatableRead
+        default: .readCommitted
+        }
+    }
+
+    /// The setting that cannot be set inside the transaction it is for.
+    static let isolationSetting = "default_transaction_isolation"
 
     private var wantsOneRow: Bool {
         if case .object = plan.body { return true }
@@ -52,7 +65,7 @@ struct Execution: Sendable {
         }
         do {
             return try await database.withTransaction(
-                role: identity.role, settings: settings, readOnly: isReadOnly
+                role: identity.role, settings: settings, readOnly: isReadOnly, isolation: isolation
             ) { transaction in
                 let outcome = outcome(try await transaction.run(queries), at: position)
                 try check(outcome)

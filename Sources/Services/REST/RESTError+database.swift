@@ -53,7 +53,7 @@ extension RESTError {
         return .raised(
             RaisedError(
                 code: code, message: text, details: body["details"]?.stringValue, hint: body["hint"]?.stringValue,
-                status: status,
+                status: status, statusText: response["status_text"]?.stringValue,
                 headers: headers.compactMap { member in member.value.stringValue.map { (member.name, $0) } }))
     }
 }

@@ -74,6 +74,7 @@ package enum RESTError: Error, Sendable {
         var details: String?
         var hint: String?
         var status: Int
+        var statusText: String?
         var headers: [(name: String, value: String)]
     }
 
@@ -303,6 +304,7 @@ extension RESTError {
             }
         case .database where status == 401: response.headers.append("WWW-Authenticate", "Bearer")
         case .raised(let raised):
+            response.reason = raised.statusText
             for field in raised.headers { response.headers.set(field.name, field.value) }
         case .poolExhausted, .connectionFailed, .schemaCacheUnavailable: response.headers.append("Retry-After", "1")
         default: break

@@ -8,7 +8,8 @@ extension RESTService {
     ///
     /// - Throws: ``RESTError``, or `PostgresError`.
     func description(
-        _ request: HTTPRequest, _ parsed: APIRequest, _ identity: RESTIdentity, _ cache: SchemaCache, prefix: String
+        _ request: HTTPRequest, _ parsed: APIRequest, _ identity: RESTIdentity, _ cache: SchemaCache, prefix: String,
+        _ timing: inout ServerTiming
     ) async throws -> HTTPResponse {
         guard configuration.description != .disabled else { throw RESTError.rootDisabled }
         guard parsed.accepts.contains(where: { [.any, .json, .openAPI].contains($0) }) else {
@@ -21,6 +22,7 @@ extension RESTService {
         let position = queries.count
         queries += APIDescription.queries(
             schema: parsed.schema, followsPrivileges: configuration.description == .followingPrivileges)
+        timing.mark("plan")
         let results: [PostgresResult]
         do throws(PostgresError) {
             results = try await database.run(
@@ -30,6 +32,7 @@ extension RESTService {
         } catch {
             throw RESTError(error, isAnonymous: identity.isAnonymous)
         }
+        timing.mark("transaction")
         var response = HTTPResponse(.ok)
         response.headers.append("Content-Type", MediaType.openAPI.contentType)
         if parsed.namesSchema { response.headers.append("Content-Profile", parsed.schema) }
@@ -39,6 +42,7 @@ extension RESTService {
                 server: server(of: request, prefix))
             response.body = .bytes(document.json.encoded())
         }
+        timing.add(to: &response)
         return response
     }
 

@@ -68,6 +68,7 @@ extension RESTError {
                 details: "JWT is unsecured but expected 'alg' was not 'none'")
         case .expired: self = .unauthorized(code: "PGRST303", message: "JWT expired")
         case .notYetValid: self = .unauthorized(code: "PGRST303", message: "JWT not yet valid")
+        case .issuedInFuture: self = .unauthorized(code: "PGRST303", message: "JWT issued at future")
         case .wrongAudience: self = .unauthorized(code: "PGRST303", message: "JWT not in audience")
         case .invalidClaim(let name):
             let type = name == "aud" ? "string or an array of strings" : "number"

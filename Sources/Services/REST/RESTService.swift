@@ -49,16 +49,19 @@ package struct RESTService: Sendable {
     ///
     /// - Throws: ``RESTError``, or what the identity or the body's reading threw.
     package func respond(to request: HTTPRequest, prefix: String) async throws -> HTTPResponse {
+        var timing = ServerTiming(isOn: configuration.showsTiming)
         // The gateway's refusals go first: who may not come in learns nothing of the schema.
         let identity = try identify(request)
+        timing.mark("jwt")
         var parsed = try APIRequest(
             method: request.method, path: String(request.path.dropFirst(prefix.count)), query: request.query,
             headers: request.headers, configuration: configuration)
+        timing.mark("parse")
         let cache = try await store.cache()
-        if parsed.action == .inspect { return try Self.inspection(parsed, cache) }
+        if parsed.action == .inspect { return try Self.inspection(request, parsed, cache) }
         if parsed.target == .root {
             guard let function = configuration.rootFunction else {
-                return try await description(request, parsed, identity, cache, prefix: prefix)
+                return try await description(request, parsed, identity, cache, prefix: prefix, &timing)
             }
             parsed.target = .function(function)
             parsed.action = .call(readOnly: true)
@@ -66,6 +69,7 @@ package struct RESTService: Sendable {
         let payload = try await payload(of: request, parsed)
         let plan = try Self.plan(parsed, payload, cache, configuration)
         let statement = Statement(plan)
+        timing.mark("plan")
         let execution = Execution(
             request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration)
         let outcome: Outcome
@@ -74,7 +78,10 @@ package struct RESTService: Sendable {
         } catch let error as PostgresError {
             throw RESTError(error, isAnonymous: identity.isAnonymous)
         }
-        return try Answer(request: parsed, plan: plan, configuration: configuration).response(outcome)
+        timing.mark("transaction")
+        var response = try Answer(request: parsed, plan: plan, configuration: configuration).response(outcome)
+        timing.add(to: &response)
+        return response
     }
 
     private func payload(of request: HTTPRequest, _ parsed: APIRequest) async throws -> Payload? {
@@ -92,12 +99,15 @@ package struct RESTService: Sendable {
         _ request: APIRequest, _ payload: Payload?, _ cache: SchemaCache, _ configuration: RESTConfiguration
     ) throws(RESTError) -> Plan {
         var planner = Planner(cache: cache, configuration: configuration, request: request)
+        var plan: Plan
         switch (request.target, request.action) {
         case (.root, _): throw .rootDisabled
-        case (.function(let name), _): return try planner.call(name, payload: payload)
-        case (.relation(let name), .read): return try planner.read(name)
-        case (.relation(let name), _): return try planner.mutation(name, payload: payload)
+        case (.function(let name), _): plan = try planner.call(name, payload: payload)
+        case (.relation(let name), .read): plan = try planner.read(name)
+        case (.relation(let name), _): plan = try planner.mutation(name, payload: payload)
         }
+        plan.formerNames = planner.formerNames
+        return plan
     }
 
     /// What the transaction's functions and policies can ask for.
@@ -113,7 +123,7 @@ package struct RESTService: Sendable {
         settings.append(("request.cookies", RequestSettings.cookies(request.headers["cookie"])))
         if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
         if case .call(let call)? = plan?.source {
-            for setting in call.function.settings where setting.name != "default_transaction_isolation" {
+            for setting in call.function.settings where setting.name != Execution.isolationSetting {
                 settings.append((setting.name, setting.value))
             }
         }
@@ -125,7 +135,9 @@ package struct RESTService: Sendable {
     }
 
     /// The answer to OPTIONS: what the target allows.
-    private static func inspection(_ request: APIRequest, _ cache: SchemaCache) throws(RESTError) -> HTTPResponse {
+    private static func inspection(
+        _ http: HTTPRequest, _ request: APIRequest, _ cache: SchemaCache
+    ) throws(RESTError) -> HTTPResponse {
         var methods = "OPTIONS,GET,HEAD"
         switch request.target {
         case .root: break
@@ -149,7 +161,10 @@ package struct RESTService: Sendable {
             }
             methods = overloads.allSatisfy { $0.volatility == .volatile } ? "OPTIONS,POST" : "OPTIONS,GET,HEAD,POST"
         }
-        return HTTPResponse(.ok, headers: ["Allow": methods])
+        var response = HTTPResponse(.ok, headers: ["Allow": methods])
+        // Where no browser asks for its page, no page's origin is to be weighed.
+        if !http.headers.contains("origin") { response.headers.append("Access-Control-Allow-Origin", "*") }
+        return response
     }
 
     /// One place for every error: what is not ours to tell is a plain 500.

@@ -6,6 +6,8 @@ struct Planner {
     let configuration: RESTConfiguration
     let request: APIRequest
     private var aliasCount = 0
+    /// Relations that filters or ranges call by their own name though they are renamed, with the name they have.
+    private(set) var formerNames: [String: String] = [:]
 
     init(cache: SchemaCache, configuration: RESTConfiguration, request: APIRequest) {
         self.cache = cache
@@ -167,7 +169,7 @@ struct Planner {
     // MARK: Filters, order and ranges
 
     /// Hangs what the query says of the target and of embedded relations on their plans.
-    private func attach(to plan: inout ReadPlan, filtersTarget: Bool) throws(RESTError) {
+    private mutating func attach(to plan: inout ReadPlan, filtersTarget: Bool) throws(RESTError) {
         let query = request.query
         for filter in query.filters where filtersTarget || !filter.path.isEmpty {
             try update(&plan, filter.path[...]) { $0.filters.append(.filter(filter.value)) }
@@ -186,7 +188,7 @@ struct Planner {
         try checkOrder(plan)
     }
 
-    private func update(
+    private mutating func update(
         _ plan: inout ReadPlan, _ path: ArraySlice<String>, _ change: (inout ReadPlan) -> Void
     ) throws(RESTError) {
         guard let name = path.first else { return change(&plan) }
@@ -195,6 +197,7 @@ struct Planner {
             let index = plan.embeds.firstIndex(where: { $0.name == name })
                 ?? plan.embeds.firstIndex(where: { $0.relationship.target.name == name })
         else { throw .notEmbedded(name) }
+        if plan.embeds[index].name != name { formerNames[name] = plan.embeds[index].name }
         try update(&plan.embeds[index].plan, path.dropFirst(), change)
     }
 

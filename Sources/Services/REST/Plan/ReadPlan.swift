@@ -119,6 +119,8 @@ struct Plan: Sendable {
     var maxRows: Int?
     /// Primary key columns shown in `Location`; nil where there is none.
     var locationKey: [String]?
+    /// Relations called by their own name though they are renamed, with the name they have.
+    var formerNames: [String: String] = [:]
 
     /// The form of the answer's body.
     enum Body: Sendable, Hashable {

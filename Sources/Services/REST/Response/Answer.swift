@@ -116,12 +116,25 @@ struct Answer: Sendable {
         if let location = row.location, case .relation(let name) = request.target {
             response.headers.append("Location", "/\(Self.encoded(name))?\(location)")
         }
+        for (name, current) in plan.formerNames.sorted(by: { $0.key < $1.key }) {
+            response.headers.append("Warning", Self.warning(name, current))
+        }
         if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
         if let applied = request.preferences.applied(
             heeded, allowsTransactionOverride: configuration.allowsTransactionOverride)
         {
             response.headers.append("Preference-Applied", applied)
         }
+    }
+
+    private static func warning(_ name: String, _ current: String) -> String {
+        // Within quotes of the field (RFC 9110 section 5.6.4) these two are escaped.
+        func escaped(_ text: String) -> String {
+            text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+        }
+        return "299 PostgRESTv14 \"Embedded resource was referenced by relation name even though it has an alias. "
+            + "This is deprecated and will stop working in a future release. "
+            + "Update `\(escaped(name))` to `\(escaped(current))` in query string filters, orders or limits.\""
     }
 
     private var heeded: Preferences.Kinds {
