@@ -57,6 +57,7 @@ struct ConformanceServer: Sendable {
             case "ignore-privileges": .everything
             default: .followingPrivileges
             }
+        configuration.showsErrorDetails = settings["client-error-verbosity"]?.stringValue != "minimal"
         configuration.publicAddress = settings["openapi-server-proxy-uri"]?.stringValue
         configuration.rootFunction = settings["db-root-spec"]?.stringValue
         for member in settings.objectValue ?? JSONObject() where member.name.hasPrefix("app.") {

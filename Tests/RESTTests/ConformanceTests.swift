@@ -27,7 +27,7 @@ struct ConformanceTests {
         ("openapi-server-proxy-uri=https_postgrest.com_openapi.json", 2),
         ("db-root-spec=root", 1),
         ("db-aggregates=true", 23),
-        ("client-error-verbosity=minimal", 0),
+        ("client-error-verbosity=minimal", 1),
         ("db-plan-enabled=true", 26),
         ("db-prepared-statements=false", 1),
         ("db-max-rows=2", 5),

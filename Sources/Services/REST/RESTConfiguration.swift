@@ -46,6 +46,8 @@ package struct RESTConfiguration: Sendable {
     package var showsPlans = false
     /// Whether answers say how long each step took, in `Server-Timing`.
     package var showsTiming = false
+    /// Whether errors have details and hints, which name what is similar to what was asked for.
+    package var showsErrorDetails = true
     /// Settings of functions that hold for the whole transaction when the function is called by request.
     package var hoistedSettings = [
         "statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation",

@@ -287,10 +287,13 @@ extension RESTError.FunctionMismatch {
 
 extension RESTError {
     /// The response: the body of four keys, and the fields that go with the status.
-    func response() -> HTTPResponse {
-        let body: JSON = [
-            "code": .string(code), "details": details, "hint": JSON(hint), "message": .string(message),
-        ]
+    ///
+    /// - Parameter showsDetails: without, the body has two keys: code and message.
+    func response(showsDetails: Bool = true) -> HTTPResponse {
+        let body: JSON =
+            showsDetails
+            ? ["code": .string(code), "details": details, "hint": JSON(hint), "message": .string(message)]
+            : ["code": .string(code), "message": .string(message)]
         var response = HTTPResponse.json(body, status: HTTPStatus(code: status))
         response.headers.append("Proxy-Status", "PostgREST; error=\(code)")
         switch self {

@@ -17,11 +17,22 @@ extension RESTConfiguration {
             case .rollback: .rollback
             case .rollbackAllowingOverride: .rollbackAllowingOverride
             }
+        allowsAggregates = limits.allowsAggregates
+        showsPlans = limits.showsPlans
+        showsTiming = limits.showsTiming
+        showsErrorDetails = limits.errorVerbosity == .verbose
+        description =
+            switch limits.description {
+            case .followingPrivileges: .followingPrivileges
+            case .everything: .everything
+            case .disabled: .disabled
+            }
         maxBodyBytes = limits.maxBodyBytes
         maxQueryBytes = limits.maxQueryBytes
         maxTerms = limits.maxTerms
         settings = limits.settings.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
         if !api.schemas.isEmpty { schemas = api.schemas }
+        publicAddress = api.externalURL.map { "\($0.hasSuffix("/") ? String($0.dropLast()) : $0)/rest/v1" }
         extraSearchPath = api.extraSearchPath
         maxRows = api.maxRows
     }

@@ -173,7 +173,7 @@ package struct RESTService: Sendable {
             if error.status >= 500 {
                 log.error("rest.failed", .field("code", error.code), .field("request", request.id))
             }
-            return error.response()
+            return error.response(showsDetails: configuration.showsErrorDetails)
         }
         if let error = error as? AccessError { return error.response }
         if let error = error as? HTTPError {

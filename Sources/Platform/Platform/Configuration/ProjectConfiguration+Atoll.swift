@@ -285,7 +285,20 @@ extension ProjectConfiguration {
                 case rollbackAllowingOverride = "rollback-allow-override"
             }
 
+            package enum Description: String, Sendable, CaseIterable {
+                case followingPrivileges = "follow-privileges"
+                case everything = "ignore-privileges"
+                case disabled
+            }
+
+            package enum ErrorVerbosity: String, Sendable, CaseIterable { case verbose, minimal }
+
             package var preRequest: String?
+            package var allowsAggregates = false
+            package var showsPlans = false
+            package var showsTiming = false
+            package var description = Description.followingPrivileges
+            package var errorVerbosity = ErrorVerbosity.verbose
             package var transactionEnd = TransactionEnd.commit
             package var maxBodyBytes = 10 << 20
             package var maxQueryBytes = 64 << 10
@@ -303,6 +316,23 @@ extension ProjectConfiguration {
                     "transaction_end", \.transactionEnd, .choice,
                     "How a request's transaction ends; with `-allow-override` a request may say `Prefer: tx=commit` or `tx=rollback`."
                 )
+                Field.key(
+                    "aggregates", \.allowsAggregates, .boolean,
+                    "Whether `select` takes aggregates such as `count()`; nothing but `statement_timeout` bounds what they read."
+                )
+                Field.key(
+                    "plans", \.showsPlans, .boolean,
+                    "Whether `Accept: application/vnd.pgrst.plan+json` answers execution plans, which tell of tables' sizes and definitions."
+                )
+                Field.key(
+                    "server_timing", \.showsTiming, .boolean,
+                    "Whether answers say in `Server-Timing` how long each step took.")
+                Field.key(
+                    "description", \.description, .choice,
+                    "What the OpenAPI description at `/rest/v1/` tells: what the role of the request may use, all of the schema, or nothing."
+                )
+                Field.key(
+                    "error_verbosity", \.errorVerbosity, .choice, "With `minimal`, errors have no details and hints.")
                 Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 40)), "The largest body; more is 413.")
                 Field.key(
                     "max_query_size", \.maxQueryBytes, .size(256...(1 << 20)),
