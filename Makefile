@@ -56,7 +56,7 @@ sanitize: setup ## run the Swift tests under the thread and address sanitizers; 
 
 bench: ## measure against nginx and pgbench in one run
 	@scripts/setup --bench
-	swift build -c release
+	swift build -c release --static-swift-stdlib
 	@Benchmarks/run
 
 fuzz: setup ## run the fuzzers for FUZZ_SECONDS each

@@ -476,7 +476,8 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
         let persistence: StaticString =
             closesAfter
             ? "Connection: close\r\n" : current?.isVersion10 == true ? "Connection: keep-alive\r\n" : ""
-        let fields = response.headers.addedFields.filter { HTTPHeaders.mayBeWritten($0.name, response.status) }
+        var fields = response.headers.addedFields
+        fields.removeAll { !HTTPHeaders.mayBeWritten($0.name, response.status) }
         var byteCount = statusLine.count + date.count + id.utf8.count + Self.fixedHeadBytes
         for field in fields { byteCount += field.name.utf8.count + field.value.utf8.count + 4 }
         output.append(upTo: byteCount, server.pool) { head in

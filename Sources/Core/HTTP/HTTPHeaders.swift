@@ -69,16 +69,28 @@ package struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
     /// and the fields that say where the message ends, or speak of the connection, are the server's own: two answers to
     /// either question are how responses are split. A protocol that is switched to names itself.
     static func mayBeWritten(_ name: String, _ status: HTTPStatus) -> Bool {
-        guard !name.isEmpty, name.utf8.allSatisfy(ASCII.isTokenByte) else { return false }
-        return switch name.utf8.count {
-        case 4: !equalNames(name, "date")
-        case 7: !equalNames(name, "trailer") && (status.code == 101 || !equalNames(name, "upgrade"))
-        case 10: !equalNames(name, "keep-alive") && (status.code == 101 || !equalNames(name, "connection"))
-        case 12: !equalNames(name, "x-request-id")
-        case 14: !equalNames(name, "content-length")
-        case 17: !equalNames(name, "transfer-encoding")
-        default: true
+        var name = name
+        return name.withUTF8 { bytes in
+            guard !bytes.isEmpty else { return false }
+            for byte in bytes where !ASCII.isTokenByte(byte) { return false }
+            return switch bytes.count {
+            case 4: !isName(bytes, "date")
+            case 7: !isName(bytes, "trailer") && (status.code == 101 || !isName(bytes, "upgrade"))
+            case 10: !isName(bytes, "keep-alive") && (status.code == 101 || !isName(bytes, "connection"))
+            case 12: !isName(bytes, "x-request-id")
+            case 14: !isName(bytes, "content-length")
+            case 17: !isName(bytes, "transfer-encoding")
+            default: true
+            }
         }
+    }
+
+    /// - Parameter name: in lower case and as long as `bytes`.
+    private static func isName(_ bytes: UnsafeBufferPointer<UInt8>, _ name: StaticString) -> Bool {
+        for position in 0..<bytes.count where ASCII.lowercased(bytes[position]) != name.utf8Start[position] {
+            return false
+        }
+        return true
     }
 
     static func equalNames(_ left: String, _ right: String) -> Bool {
