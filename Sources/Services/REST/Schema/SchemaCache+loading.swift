@@ -6,7 +6,8 @@ extension SchemaCache {
     /// that is not in `pg_catalog`.
     static func unit(schemas: [String]) -> WorkUnit {
         WorkUnit(
-            settings: [("search_path", "")], readOnly: true, statementTimeout: .seconds(60),
+            // Compiling these queries takes the server many times as long as running them.
+            settings: [("search_path", ""), ("jit", "off")], readOnly: true, statementTimeout: .seconds(60),
             queries: [
                 PostgresQuery(sql: relationsSQL, parameters: [schemas.postgresParameter]),
                 PostgresQuery(sql: functionsSQL, parameters: [schemas.postgresParameter]),
@@ -84,13 +85,13 @@ extension SchemaCache {
             coalesce(array_agg(a.attname order by a.attnum) filter (where a.attnum is not null), '{}') as names,
             coalesce(array_agg(pg_catalog.format_type(a.atttypid, a.atttypmod) order by a.attnum)
                 filter (where a.attnum is not null), '{}') as types,
-            coalesce(array_agg((
+            coalesce(array_agg(case when at.oid is null then pg_catalog.format_type(a.atttypid, null) else (
                     with recursive base (oid, base_oid) as (
-                        select t.oid, t.typbasetype from pg_catalog.pg_type t where t.oid = a.atttypid
+                        select at.oid, at.typbasetype
                         union all
                         select t.oid, t.typbasetype from base
                         join pg_catalog.pg_type t on t.oid = base.base_oid)
-                    select pg_catalog.format_type(base.oid, null) from base where base.base_oid = 0)
+                    select pg_catalog.format_type(base.oid, null) from base where base.base_oid = 0) end
                 order by a.attnum) filter (where a.attnum is not null), '{}') as base_types,
             coalesce(array_agg(coalesce(
                 case when a.attidentity <> '' then (
