@@ -48,9 +48,9 @@ package struct AccessControl: Sendable {
     /// The token of an `Authorization: Bearer` field; other schemes are none of ours.
     package static func bearerToken(of request: HTTPRequest) -> String? {
         guard let field = request.headers["authorization"] else { return nil }
-        let parts = field.split(separator: " ", maxSplits: 1, omittingEmptySubsequences: false)
-        guard parts[0].lowercased() == "bearer" else { return nil }
-        return parts.count == 2 ? String(parts[1]) : ""
+        let scheme = field.utf8.prefix { $0 != UInt8(ascii: " ") }
+        guard scheme.count == 6, scheme.elementsEqual("bearer".utf8, by: { $0 | 0x20 == $1 }) else { return nil }
+        return String(field.utf8.dropFirst(7)) ?? ""
     }
 
     private static func apiKey(of request: HTTPRequest) -> String? {
