@@ -68,6 +68,8 @@ private struct Pipe {
         #expect(writer.droppedLines > 300)
         var text = ""
         while !text.contains("log lines dropped") { text += pipe.read() }
+        // What is still queued fits the pipe now; closed before it is written, it would go to whoever gets the number next.
+        log.flush()
         pipe.close()
     }
 

@@ -72,6 +72,9 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
         guard !isDraining else { return }
         isDraining = true
         stopAccepting()
+        // A process that is being started holds a copy of the descriptor until it runs its program; connections must not land in
+        // a queue that nobody reads meanwhile.
+        if let listener { shutdown(listener.descriptor, Int32(SHUT_RDWR)) }
         listener = nil
         for connection in connections { connection?.drain() }
         loop.schedule(after: configuration.drainTimeout) { [self] in
