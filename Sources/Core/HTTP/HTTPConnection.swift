@@ -643,7 +643,6 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
             HTTPResponse(refusal.status, headers: ["Content-Type": "application/json; charset=utf-8"]),
             .bytes(body.count))
         output.append(body, server.pool)
-        server.countRefusal(refusal)
         flush()
     }
 

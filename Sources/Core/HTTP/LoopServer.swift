@@ -250,9 +250,4 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
     }
 
     func observe(_ exchange: HTTPExchange) { observer(exchange) }
-
-    /// Heads refused since the start, for metrics.
-    private(set) var refusedHeads = 0
-
-    func countRefusal(_ refusal: RequestParser.Refusal) { refusedHeads += 1 }
 }

@@ -163,30 +163,16 @@ package struct ServerRun: Sendable {
 
     private func embeddedPostgres() throws -> EmbeddedPostgres {
         let configured = project.configuration.atoll.postgres
-        let owner = try ClusterFolder.serverOwner(named: configured.user)
-        let folder = try ClusterFolder.ofProject(stateFolder: project.stateFolder, owner: owner)
-        let installation = try PostgresInstallation.find(
-            setting: configured.programs, near: [executableFolder, project.folder], owner: owner,
-            major: folder.clusterMajor)
-        var embedded = EmbeddedPostgresConfiguration(
-            installation: installation, folder: folder,
+        var embedded = try EmbeddedPostgresConfiguration.ofProject(
+            folder: project.folder, stateFolder: project.stateFolder, port: project.configuration.database.port,
             superuserPassword: project.secrets.databasePassword(for: "supabase_admin"),
-            port: project.configuration.database.port,
-            settings: try ClusterSettings(
-                machine: .current, installation: installation, overrides: project.configuration.database.settings))
+            installation: configured.programs, owner: configured.user, settings: project.configuration.database.settings
+        )
         embedded.listenAddresses = configured.listenAddresses
         embedded.startTimeout = project.configuration.database.healthTimeout
         embedded.stopTimeout = configured.stopTimeout
         embedded.observer = { [log] event in event.write(to: log) }
         return try EmbeddedPostgres(embedded)
-    }
-
-    private var executableFolder: String {
-        var path = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &path, path.count - 1)
-        guard count > 0 else { return project.folder }
-        let text = String(decoding: path[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return text.split(separator: "/").dropLast().reduce(into: "") { $0 += "/\($1)" }
     }
 
     private func httpConfiguration() throws -> HTTPServerConfiguration {
