@@ -38,7 +38,7 @@ package struct ServerRun: Sendable {
     /// - Throws: what keeps the server from starting, fit to be shown to the operator.
     package func run(ready: @escaping @Sendable (Addresses) -> Void = { _ in }) async throws {
         guard let loop = Loop.current else { preconditionFailure("a server runs on a loop") }
-        let stop = StopSignal()
+        let stop = Gate()
         let signals = try SignalSource([SIGTERM, SIGINT], on: loop) { signal in
             if stop.isOpen { _exit(128 + signal) }
             log.info("stopping", .field("signal", Int(signal)))
@@ -50,6 +50,8 @@ package struct ServerRun: Sendable {
             group.addTask(executorPreference: loop) { try await start(on: loop, ready) }
             group.addTask(executorPreference: loop) {
                 await stop.wait()
+                // Also where this task was cancelled: that is a stop like a signal's.
+                stop.open()
                 throw CancellationError()
             }
             do {

@@ -2,7 +2,7 @@
 internal import Synchronization
 
 /// Opens once; tasks wait for it or for their cancellation.
-final class Gate: Sendable {
+package final class Gate: Sendable {
     private struct State {
         var isOpen = false
         var lastWaiter = 0
@@ -11,7 +11,11 @@ final class Gate: Sendable {
 
     private let state = Mutex(State())
 
-    func open() {
+    package init() {}
+
+    package var isOpen: Bool { state.withLock { $0.isOpen } }
+
+    package func open() {
         let waiting = state.withLock { state in
             state.isOpen = true
             defer { state.waiters.removeAll() }
@@ -21,7 +25,7 @@ final class Gate: Sendable {
     }
 
     /// Returns when the gate is open or the task is cancelled.
-    func wait() async {
+    package func wait() async {
         let number = state.withLock { state in
             state.lastWaiter += 1
             return state.lastWaiter
