@@ -480,4 +480,25 @@ struct HTTPServerTests {
             #expect(seen.waits { $0.count == 2 && $0[0] == "abc-1" })
         }
     }
+
+    @Test func whatIsRefusedBeforeItIsARequestIsTold() async throws {
+        var configuration = HTTPServerConfiguration()
+        configuration.maxConnections = 1
+        let seen = Shared<[String]>([])
+        try await withServer(
+            configuration, Self.router(),
+            observeRefusal: { seen.value.append("\($0.status.code) \($0.reason) \($0.remoteAddress)") }
+        ) { port, _ in
+            let client = try RawClient(port: port)
+            try client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            _ = try client.readResponse()
+            let second = try RawClient(port: port)
+            #expect(try second.readResponse().status == 503)
+            try client.send("GET /hello HTTP/1.1\nHost: secret\n\n")
+            #expect(try client.readResponse().status == 400)
+            #expect(seen.waits { $0.count == 2 })
+            #expect(seen.value.first == "503 too many connections 127.0.0.1")
+            #expect(seen.value.last?.hasPrefix("400 ") == true && seen.value.last?.contains("secret") == false)
+        }
+    }
 }

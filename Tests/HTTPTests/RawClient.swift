@@ -153,10 +153,12 @@ final class RawClient {
 func withServer<T: Sendable>(
     _ configuration: HTTPServerConfiguration = HTTPServerConfiguration(), _ router: Router,
     observe: @escaping @Sendable (HTTPExchange) -> Void = { _ in },
+    observeRefusal: @escaping @Sendable (HTTPRefusal) -> Void = { _ in },
     _ body: @escaping @Sendable (UInt16, HTTPServer) throws -> T
 ) async throws -> T {
     try await Loop.withLoop { loop in
-        let server = try HTTPServer(configuration, router: router, loops: [loop], observe: observe)
+        let server = try HTTPServer(
+            configuration, router: router, loops: [loop], observe: observe, observeRefusal: observeRefusal)
         let running = loop.spawn { await server.run() }
         let pool = try WorkerPool(threads: 1, maxQueued: 1)
         defer { pool.shutdown() }

@@ -643,6 +643,8 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
             HTTPResponse(refusal.status, headers: ["Content-Type": "application/json; charset=utf-8"]),
             .bytes(body.count))
         output.append(body, server.pool)
+        server.observe(
+            HTTPRefusal(status: refusal.status, reason: refusal.reason, remoteAddress: remoteAddress))
         flush()
     }
 

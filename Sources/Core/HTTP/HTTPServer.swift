@@ -23,10 +23,12 @@ package final class HTTPServer: Sendable {
     ///
     /// - Parameters:
     ///   - observe: told of each answered request, on the loop that answered it; must not block.
+    ///   - observeRefusal: told of each connection or request head that was refused before it became a request, likewise.
     /// - Throws: ``SystemError`` (`bind` when the port is in use) or ``TLSError``.
     package init(
         _ configuration: HTTPServerConfiguration, router: Router, loops: [Loop],
-        observe: @escaping @Sendable (HTTPExchange) -> Void = { _ in }
+        observe: @escaping @Sendable (HTTPExchange) -> Void = { _ in },
+        observeRefusal: @escaping @Sendable (HTTPRefusal) -> Void = { _ in }
     ) throws {
         // A client that goes away while it is written to is an errno, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
@@ -46,7 +48,7 @@ package final class HTTPServer: Sendable {
         parts = loops.map {
             LoopServer(
                 configuration, router: router, loop: $0, listener: shared, tls: tls, maxConnections: limit,
-                observe: observe)
+                observe: observe, observeRefusal: observeRefusal)
         }
         state = Mutex(State())
     }

@@ -67,3 +67,11 @@ package struct HTTPExchange: Sendable {
     /// From the end of the request's head to the response being handed to the kernel or to the connection's queue.
     package let duration: Duration
 }
+
+/// What was refused before it became a request: a head that cannot be parsed or took too long, or a connection too many.
+package struct HTTPRefusal: Sendable {
+    package let status: HTTPStatus
+    /// One of the server's own texts: nothing of what the client sent.
+    package let reason: String
+    package let remoteAddress: String
+}

@@ -12,6 +12,7 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
     let limits: RequestParser.Limits
     let pool = BlockPool()
     private let observer: @Sendable (HTTPExchange) -> Void
+    private let refusalObserver: @Sendable (HTTPRefusal) -> Void
     private let tls: TLSContext?
     private let maxConnections: Int
 
@@ -36,7 +37,8 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
 
     init(
         _ configuration: HTTPServerConfiguration, router: Router, loop: Loop, listener: SharedListener,
-        tls: TLSContext?, maxConnections: Int, observe: @escaping @Sendable (HTTPExchange) -> Void
+        tls: TLSContext?, maxConnections: Int, observe: @escaping @Sendable (HTTPExchange) -> Void,
+        observeRefusal: @escaping @Sendable (HTTPRefusal) -> Void
     ) {
         self.configuration = configuration
         self.router = router
@@ -45,6 +47,7 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
         self.tls = tls
         self.maxConnections = maxConnections
         observer = observe
+        refusalObserver = observeRefusal
         limits = RequestParser.Limits(
             maxRequestLineBytes: min(configuration.maxRequestLineBytes, 16 << 10),
             maxHeaderBytes: min(configuration.maxHeaderBytes, 40 << 10), maxFieldCount: configuration.maxFieldCount)
@@ -116,7 +119,7 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
                 return
             }
             guard liveCount < maxConnections else {
-                refuseConnection(descriptor)
+                refuseConnection(descriptor, address)
                 continue
             }
             open(descriptor, address)
@@ -149,12 +152,13 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
     }
 
     /// Tells a client in a line that there is no room, without keeping anything of it.
-    private func refuseConnection(_ descriptor: Int32) {
+    private func refuseConnection(_ descriptor: Int32, _ address: sockaddr_storage) {
         let text: StaticString = """
             HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n
             """
         if tls == nil { _ = clinux_send(descriptor, text.utf8Start, text.utf8CodeUnitCount) }
         close(descriptor)
+        observe(HTTPRefusal(status: 503, reason: "too many connections", remoteAddress: Self.text(of: address)))
     }
 
     /// Out of descriptors: looking again at once would spin.
@@ -250,4 +254,6 @@ final class LoopServer: ReadinessHandler, @unchecked Sendable {
     }
 
     func observe(_ exchange: HTTPExchange) { observer(exchange) }
+
+    func observe(_ refusal: HTTPRefusal) { refusalObserver(refusal) }
 }

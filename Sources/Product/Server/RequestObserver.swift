@@ -44,6 +44,17 @@ final class RequestObserver: Sendable {
             .field("client", exchange.request.remoteAddress), .field("request_id", exchange.request.id))
     }
 
+    /// Heads that cannot be parsed, heads that took too long, connections too many: what a probe or an overload looks like.
+    func observe(_ refusal: HTTPRefusal) {
+        metrics.counter(
+            "atoll_http_refused_total", "Connections and request heads refused before they became requests, by status.",
+            ["status": "\(refusal.status.code)"]
+        ).increment()
+        log.info(
+            "refused", .field("status", refusal.status.code), .field("reason", refusal.reason),
+            .field("client", refusal.remoteAddress))
+    }
+
     /// A peer on this machine that names another client is a proxy nobody told us of: all its clients look like one, which is
     /// exempt from limits as a developer's own is.
     private func warnOfProxy(_ request: HTTPRequest) {

@@ -107,7 +107,8 @@ package struct ServerRun: Sendable {
         let server: HTTPServer
         do {
             server = try HTTPServer(
-                httpConfiguration(), router: services.router, loops: group.loops, observe: observer.observe)
+                httpConfiguration(), router: services.router, loops: group.loops,
+                observe: { observer.observe($0) }, observeRefusal: { observer.observe($0) })
         } catch let error as SystemError where error.code == EADDRINUSE {
             let port = project.configuration.api.port
             throw ProjectError(
