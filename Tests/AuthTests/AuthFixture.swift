@@ -16,6 +16,8 @@ struct AuthFixture: Sendable {
     static let publishableKey = "sb_publishable_test"
 
     let project: TestProject
+    let database: Database
+    private let loop: Loop
     let tokens: JWTCodec
     private let client: TestHTTPClient
 
@@ -51,7 +53,8 @@ struct AuthFixture: Sendable {
         ).register(on: &router)
         let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
         let fixture = AuthFixture(
-            project: project, tokens: tokens, client: TestHTTPClient(port: Int(server.port)))
+            project: project, database: database, loop: loop, tokens: tokens,
+            client: TestHTTPClient(port: Int(server.port)))
         let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: loop) { await server.run() }
             let result: Result<Void, any Error>
@@ -96,6 +99,11 @@ struct AuthFixture: Sendable {
     /// Runs a statement as the superuser.
     @discardableResult
     func sql(_ statement: String) async throws -> String { try await project.server.exec(statement) }
+
+    /// Runs queries of the service as it does, in one transaction.
+    func run(_ queries: [PostgresQuery]) async throws {
+        try await withTaskExecutorPreference(loop) { _ = try await database.run(WorkUnit(queries: queries)) }
+    }
 
     func claims(of response: TestHTTPResponse) throws -> JWTClaims {
         try tokens.verify(try response.member("access_token"))

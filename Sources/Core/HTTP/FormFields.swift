@@ -29,6 +29,30 @@ package struct FormFields: Sendable {
 
     /// The first value under a name.
     package func first(_ name: String) -> String? { all.first { $0.name == name }?.value }
+
+    /// Pairs as `a=1&b=2`, with everything but unreserved characters encoded.
+    package static func encode(_ pairs: [(name: String, value: String)]) -> String {
+        pairs.map { encode($0.name) + "=" + encode($0.value) }.joined(separator: "&")
+    }
+
+    private static func encode(_ text: String) -> String {
+        text.utf8.reduce(into: "") { encoded, byte in
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"):
+                encoded.unicodeScalars.append(Unicode.Scalar(byte))
+            case UInt8(ascii: " "): encoded += "+"
+            default: encoded += percentEncode(byte)
+            }
+        }
+    }
+}
+
+/// A byte as `%XX` (RFC 3986 section 2.1).
+package func percentEncode(_ byte: UInt8) -> String {
+    let digits = String(byte, radix: 16, uppercase: true)
+    return digits.utf8.count == 1 ? "%0" + digits : "%" + digits
 }
 
 /// The text behind percent-encoding (RFC 3986 section 2.1); nil when a `%` is not followed by two hexadecimal digits or the

@@ -12,6 +12,9 @@ extension AuthConfiguration {
         isEmailEnabled = auth.email.enableSignup
         isAnonymousSignInEnabled = auth.enableAnonymousSignIns
         areEmailConfirmationsEnabled = auth.email.enableConfirmations
+        siteURL = auth.siteURL
+        redirectPatterns = auth.additionalRedirectURLs
+        flowStateLifetime = project.configuration.atoll.auth.flowStateLifetime
         minPasswordLength = auth.minimumPasswordLength
         passwordRequirement = PasswordRequirement(rawValue: auth.passwordRequirements.rawValue) ?? .none
         let limits = project.configuration.atoll.auth

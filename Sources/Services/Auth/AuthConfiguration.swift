@@ -46,6 +46,13 @@ package struct AuthConfiguration: Sendable {
     /// How long a session may go without a refresh; nil or zero for no end.
     package var sessionInactivityTimeout: Duration?
 
+    /// Where links lead and sign-in returns to when nothing else is asked for.
+    package var siteURL = "http://127.0.0.1:3000"
+    /// Patterns of further addresses sign-in may return to; see ``RedirectPattern``.
+    package var redirectPatterns: [String] = []
+    /// How long an external sign-in may take, and how long its code, or that of a link, can be exchanged.
+    package var flowStateLifetime: Duration = .seconds(300)
+
     /// The largest request body, in bytes.
     package var maxBodyBytes = 1 << 20
     /// The longest a single statement may run.

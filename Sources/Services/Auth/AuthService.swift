@@ -16,6 +16,8 @@ package struct AuthService: Sendable {
     let tokens: JWTCodec
     let hasher: PasswordHasher
     let limiter: RateLimiter
+    /// Where browsers may be sent.
+    let redirects: RedirectAllowList
     let log: Log
     let counters: AuthCounters
 
@@ -40,6 +42,7 @@ package struct AuthService: Sendable {
         self.tokens = tokens
         hasher = PasswordHasher(workers: workers, cost: configuration.bcryptCost)
         limiter = RateLimiter(configuration.rateLimits)
+        redirects = RedirectAllowList(siteURL: configuration.siteURL, patterns: configuration.redirectPatterns)
         self.log = log.with(.field("service", "auth"))
         counters = AuthCounters(metrics)
     }

@@ -250,6 +250,7 @@ extension ProjectConfiguration {
             package var maxBodyBytes = 1 << 20
             package var statementTimeout: Duration = .seconds(10)
             package var refreshLockTimeout: Duration = .seconds(5)
+            package var flowStateLifetime: Duration = .seconds(300)
             package var maxLimitedAddresses = 65_536
             package var exemptsLoopback = true
 
@@ -266,6 +267,9 @@ extension ProjectConfiguration {
                 Field.key(
                     "refresh_lock_timeout", \.refreshLockTimeout, .duration(.milliseconds(1)...(.seconds(60))),
                     "How long refreshes of one session wait for each other; then 409.")
+                Field.key(
+                    "flow_state_expiry", \.flowStateLifetime, .duration(.seconds(1)...(.seconds(86_400))),
+                    "How long a sign-in at an external provider may take, and how long its code can be exchanged.")
                 Field.key(
                     "max_limited_addresses", \.maxLimitedAddresses, .integer(1...10_000_000),
                     "Client addresses whose calls are counted; beyond it those unseen for longest are forgotten.")
