@@ -305,4 +305,50 @@ import Testing
 // @unchecked Sendable: written by the task and read after it has ended.
 final class Outcome: @unchecked Sendable {
     var error: PostgresError?
+
+    @Test func closesConnectionsThatAreOldOrIdle() async throws {
+        try await DatabaseFixture.run({ $0.maxConnectionAge = .milliseconds(200) }) { fixture in
+            let first = try await fixture.processID()
+            try await eventually("another connection is used") { try await fixture.processID() != first }
+        }
+        try await DatabaseFixture.run({ $0.maxConnectionIdleTime = .milliseconds(200) }) { fixture in
+            let first = try await fixture.processID()
+            let watcher = try Database(
+                DatabaseConfiguration(address: fixture.server.address), loops: [fixture.loop], log: .disabled)
+            try await eventually("the idle connection is gone") {
+                try await watcher.query("select from pg_stat_activity where pid = \(first)").rowCount == 0
+            }
+            await watcher.shutdown(grace: .seconds(1))
+        }
+    }
+
+    @Test func retiresConnectionsWithoutDisturbingWork() async throws {
+        try await DatabaseFixture.run({ $0.connectionsPerLoop = 1 }) { fixture in
+            let first = try await fixture.processID()
+            let during = try await fixture.database.withTransaction { transaction in
+                fixture.database.retireConnections()
+                try await transaction.query("select pg_sleep(0.05)")
+                return try await transaction.query("select pg_backend_pid()").string(0, 0)
+            }
+            #expect(during == first)
+            #expect(try await fixture.processID() != first)
+        }
+    }
+
+    @Test func preparesNothingWhereItMayNot() async throws {
+        try await DatabaseFixture.run({ $0.preparesStatements = false }) { fixture in
+            for _ in 0..<3 {
+                let count = try await fixture.database.query(
+                    "select count(*), \("a") from pg_catalog.pg_prepared_statements where name <> ''")
+                #expect(count.string(0, 0) == "0")
+            }
+            _ = try await fixture.database.withTransaction { try await $0.query("select 1") }
+        }
+    }
+}
+
+extension DatabaseFixture {
+    fileprivate func processID() async throws -> String {
+        try await database.query("select pg_backend_pid()").string(0, 0) ?? ""
+    }
 }

@@ -94,7 +94,7 @@ final class PublicKeyPair: @unchecked Sendable {
         switch kind {
         case .rsa: encoded = signature
         case .p256:
-            guard let der = Self.der(ofHalves: signature) else { return false }
+            guard let der = Self.der(ofHalves: signature, byteCount: Self.p256ByteCount) else { return false }
             encoded = der
         }
         guard let context = EVP_MD_CTX_new() else { return false }
@@ -123,11 +123,12 @@ final class PublicKeyPair: @unchecked Sendable {
         return halves
     }
 
-    private static func der(ofHalves halves: [UInt8]) -> [UInt8]? {
-        guard halves.count == 2 * p256ByteCount, let signature = ECDSA_SIG_new() else { return nil }
+    /// The DER form of a signature's two halves of `byteCount` bytes each.
+    static func der(ofHalves halves: [UInt8], byteCount: Int) -> [UInt8]? {
+        guard halves.count == 2 * byteCount, let signature = ECDSA_SIG_new() else { return nil }
         defer { ECDSA_SIG_free(signature) }
-        let r = BN_bin2bn(halves, Int32(p256ByteCount), nil)
-        let s = BN_bin2bn(Array(halves.dropFirst(p256ByteCount)), Int32(p256ByteCount), nil)
+        let r = BN_bin2bn(halves, Int32(byteCount), nil)
+        let s = BN_bin2bn(Array(halves.dropFirst(byteCount)), Int32(byteCount), nil)
         // From here the signature owns both numbers.
         guard let r, let s, ECDSA_SIG_set0(signature, r, s) == 1 else {
             BN_free(r)
@@ -143,7 +144,7 @@ final class PublicKeyPair: @unchecked Sendable {
 }
 
 /// Collects the numbers a key is made of and owns them until it is made.
-private struct KeyParameters: ~Copyable {
+struct KeyParameters: ~Copyable {
     private let builder: OpaquePointer
     // The builder only borrows numbers, and strings too, until the parameters are made.
     private var numbers: [OpaquePointer] = []

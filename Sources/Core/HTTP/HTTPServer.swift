@@ -6,7 +6,7 @@ internal import Synchronization
 
 /// An HTTP/1.1 server (RFC 9112) over one or more loops that share a listening socket.
 package final class HTTPServer: Sendable {
-    /// The port in use: the one asked for, or the free one taken.
+    /// The port in use: the one asked for, or the free one taken; 0 for a Unix-domain socket.
     package let port: UInt16
     private let configuration: HTTPServerConfiguration
     private let loops: [Loop]
@@ -33,14 +33,18 @@ package final class HTTPServer: Sendable {
         // A client that goes away while it is written to is an errno, not the end of the process.
         signal(SIGPIPE, SIG_IGN)
         let tls = try configuration.tls.map { try TLSContext($0) }
-        let listener = clinux_listen(configuration.host, configuration.port, Int32(configuration.backlog), 0)
+        let listener = Self.listen(configuration)
         guard listener >= 0 else { throw SystemError("bind", code: -listener) }
-        let bound = clinux_bound_port(listener)
-        guard bound > 0 else {
-            close(listener)
-            throw SystemError("getsockname", code: -bound)
+        if configuration.unixSocket == nil {
+            let bound = clinux_bound_port(listener)
+            guard bound > 0 else {
+                close(listener)
+                throw SystemError("getsockname", code: -bound)
+            }
+            port = UInt16(bound)
+        } else {
+            port = 0
         }
-        port = UInt16(bound)
         self.configuration = configuration
         self.loops = loops
         let shared = SharedListener(listener)
@@ -51,6 +55,12 @@ package final class HTTPServer: Sendable {
                 observe: observe, observeRefusal: observeRefusal)
         }
         state = Mutex(State())
+    }
+
+    private static func listen(_ configuration: HTTPServerConfiguration) -> Int32 {
+        let backlog = Int32(configuration.backlog)
+        if let socket = configuration.unixSocket { return clinux_listen_at_path(socket.path, socket.mode, backlog) }
+        return clinux_listen(configuration.host, configuration.port, backlog, configuration.sharesPort ? 1 : 0)
     }
 
     /// Serves until ``stop()`` is called or the task is cancelled, and every request in hand is answered or the drain time is over.

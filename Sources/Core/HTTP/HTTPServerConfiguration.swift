@@ -6,6 +6,10 @@ package struct HTTPServerConfiguration: Sendable {
     package var host = "127.0.0.1"
     /// The port; 0 takes a free one.
     package var port: UInt16 = 0
+    /// A Unix-domain socket to listen at in place of host and port.
+    package var unixSocket: UnixSocket?
+    /// Whether other processes may listen on the same port beside this one.
+    package var sharesPort = false
     /// Connections the kernel holds before they are accepted.
     package var backlog = 1024
     /// Connections open at a time, over all loops; one more is told 503 and closed.
@@ -41,6 +45,19 @@ package struct HTTPServerConfiguration: Sendable {
     package var tls: TLSConfiguration?
 
     package init() {}
+}
+
+/// Where in the file system a server listens.
+package struct UnixSocket: Sendable, Hashable {
+    /// The socket's path. One that was left there by a server is replaced.
+    package var path: String
+    /// The permissions of the socket's file.
+    package var mode: UInt32
+
+    package init(path: String, mode: UInt32 = 0o660) {
+        self.path = path
+        self.mode = mode
+    }
 }
 
 /// The PEM files of a TLS server.

@@ -14,13 +14,14 @@ enum Preamble {
             + (0..<count).map { ", pg_catalog.set_config($\($0 * 2 + 1), $\($0 * 2 + 2), true)" }.joined()
     }
 
-    /// What a unit sets, the role first: what follows needs no more than any role may do.
+    /// What a unit sets: what needs the rights of the login, then the role, then what needs no more than any role may do.
     ///
     /// The role is set even when the unit names none, to the login's, so that one left by a function with
     /// `set_config('role', ..., false)` cannot reach the next unit.
     static func settings(of unit: WorkUnit) -> [(name: String, value: String)] {
         var settings: [(name: String, value: String)] = []
-        settings.reserveCapacity(unit.settings.count + 3)
+        settings.reserveCapacity(unit.settings.count + unit.loginSettings.count + 3)
+        settings.append(contentsOf: unit.loginSettings)
         settings.append((name: "role", value: unit.role ?? "none"))
         if unit.readOnly { settings.append((name: "transaction_read_only", value: "on")) }
         if let timeout = unit.statementTimeout {
@@ -86,6 +87,10 @@ extension Connection {
     private func sendPreamble(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
         let settings = Preamble.settings(of: operation.unit)
         let sql = Preamble.statements[settings.count]
+        guard configuration.preparesStatements else {
+            parameters.load(settings: settings)
+            return sendUnnamed(sql, types: [], handle, .quiet(nil))
+        }
         if preambles[settings.count] == nil {
             let statement = PreparedStatement(
                 key: StatementKey(sql: sql, role: nil, types: []), name: "p\(settings.count)",
@@ -103,7 +108,9 @@ extension Connection {
 
     private func send(_ query: PostgresQuery, _ operation: Operation, _ handle: OpaquePointer) -> Bool {
         let types = query.parameterTypes
-        if !query.isPrepared || query.sql.utf8.count > configuration.maxPreparedBytes {
+        if !query.isPrepared || !configuration.preparesStatements
+            || query.sql.utf8.count > configuration.maxPreparedBytes
+        {
             parameters.load(query.parameters)
             return sendUnnamed(query.sql, types: types, handle, .rows(nil))
         }
@@ -127,6 +134,9 @@ extension Connection {
         _ sql: String, _ operation: Operation, _ handle: OpaquePointer, role: String?, isQuiet: Bool
     ) -> Bool {
         parameters.load([])
+        guard configuration.preparesStatements else {
+            return sendUnnamed(sql, types: [], handle, isQuiet ? .quiet(nil) : .rows(nil))
+        }
         switch cache.use(StatementKey(sql: sql, role: role, types: []), operation: operation.number) {
         case .execute(let statement):
             return execute(statement, handle, isQuiet ? .quiet(statement) : .rows(statement))

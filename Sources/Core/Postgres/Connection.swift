@@ -51,6 +51,12 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     var interest: Readiness = []
     var connectTimer: LoopTimer?
 
+    /// When it was connected, and when it became free, in the loop's nanoseconds.
+    var openedAt: UInt64 = 0
+    var freeSince: UInt64 = 0
+    /// Whether it is to be closed when it is free.
+    var isRetired = false
+
     var cache: StatementCache
     /// The statements that set role and settings, by number of settings.
     var preambles: [PreparedStatement?]

@@ -63,9 +63,10 @@ package final class Database: Sendable {
     package func withTransaction<T>(
         role: String? = nil, settings: [(name: String, value: String)] = [], readOnly: Bool = false,
         isolation: TransactionIsolation = .readCommitted, statementTimeout: Duration? = nil,
-        _ body: (PostgresTransaction) async throws -> T
+        loginSettings: [(name: String, value: String)] = [], _ body: (PostgresTransaction) async throws -> T
     ) async throws -> T {
-        let unit = WorkUnit(role: role, settings: settings, readOnly: readOnly, statementTimeout: statementTimeout)
+        var unit = WorkUnit(role: role, settings: settings, readOnly: readOnly, statementTimeout: statementTimeout)
+        unit.loginSettings = loginSettings
         if let refusal = unit.refusal(in: .transaction) { throw refusal }
         let lease = try await begin(isolation, unit)
         let value: T
@@ -155,6 +156,11 @@ package final class Database: Sendable {
     }
 
     // MARK: Life
+
+    /// Has each connection closed as soon as it is free, and others made when they are needed. Returns at once.
+    package func retireConnections() {
+        for pool in pools { pool.loop.execute { pool.retireConnections() } }
+    }
 
     /// Lives as long as the database is used: returns after ``shutdown(grace:)``, and shuts down when cancelled.
     package func run() async throws {

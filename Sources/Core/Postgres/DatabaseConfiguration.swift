@@ -21,12 +21,20 @@ package struct DatabaseConfiguration: Sendable {
     /// half of it taken off at random, so that many loops and servers do not knock in step.
     package var minReconnectDelay: Duration = .milliseconds(100)
     package var maxReconnectDelay: Duration = .seconds(10)
-    /// The longest a single query may run unless its unit says otherwise; zero for no limit.
-    package var statementTimeout: Duration = .seconds(30)
-    /// How long a leased transaction may sit without a query before PostgreSQL ends it.
-    package var idleTransactionTimeout: Duration = .seconds(60)
+    /// The longest a single query may run unless its unit says otherwise; zero for no limit, nil for what the server says.
+    package var statementTimeout: Duration? = .seconds(30)
+    /// How long a leased transaction may sit without a query before PostgreSQL ends it; nil for what the server says.
+    package var idleTransactionTimeout: Duration? = .seconds(60)
     /// How long a cancelled query may take to end before its connection is closed instead.
     package var cancelTimeout: Duration = .seconds(5)
+    /// How old a connection may become before it is closed, once it is free; nil for as old as it will.
+    package var maxConnectionAge: Duration?
+    /// How long a connection may be free before it is closed; nil for ever.
+    package var maxConnectionIdleTime: Duration?
+    /// Whether statements are prepared and kept; not behind a pooler that gives each transaction another session.
+    package var preparesStatements = true
+    /// Told, on a loop, of each connection that could not be made or was lost; must not block.
+    package var onConnectionFailure: @Sendable (PostgresError) -> Void = { _ in }
     /// Prepared statements one connection keeps; the one unused for longest makes room.
     package var maxPreparedStatements = 256
     /// Statements longer than this are parsed each time, which bounds the memory of the cache on both sides.

@@ -127,6 +127,7 @@ final class Listener: ConnectionOwner, @unchecked Sendable {
     func connectionFailed(_ connection: Connection, _ error: PostgresError) {
         services.counters.connectFailures.increment()
         services.log.warning("postgres_listen_connect_failed", .field("error", error.description))
+        configuration.onConnectionFailure(error)
         reconnectLater()
     }
 
@@ -146,6 +147,7 @@ final class Listener: ConnectionOwner, @unchecked Sendable {
     func connectionLost(_ connection: Connection, _ error: PostgresError, unstarted: [Operation]) {
         services.counters.connectionsLost.increment()
         services.log.warning("postgres_listen_connection_lost", .field("error", error.description))
+        configuration.onConnectionFailure(error)
         reconnectLater()
     }
 

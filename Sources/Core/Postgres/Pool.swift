@@ -14,6 +14,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     private var random = SystemRandomNumberGenerator()
     private var waitTimer: LoopTimer?
     private var backoffTimer: LoopTimer?
+    private var sweepTimer: LoopTimer?
     private var hasConnected = false
     private var lastConnectError: PostgresError?
     private var drainWaiters: [UnsafeContinuation<Void, Never>] = []
@@ -161,6 +162,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     func connectionFailed(_ connection: Connection, _ error: PostgresError) {
         services.counters.connectFailures.increment()
         services.log.warning("postgres_connect_failed", .field("error", error.description))
+        configuration.onConnectionFailure(error)
         connections[connection.id] = nil
         lastConnectError = error
         if !hasConnected {
@@ -182,13 +184,19 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     func connectionFinished(_ operation: Operation, on connection: Connection) {
         services.counters.operations.increment()
         if operation.error != nil { services.counters.errors.increment() }
-        if operation.endsLease { next(state.released(connection.id), for: connection) }
+        guard operation.endsLease else { return }
+        if isOutworn(connection) {
+            discard(connection)
+        } else {
+            next(state.released(connection.id), for: connection)
+        }
     }
 
     func connectionLost(_ connection: Connection, _ error: PostgresError, unstarted: [Operation]) {
         services.counters.connectionsLost.increment()
         services.log.warning(
             "postgres_connection_lost", .field("error", error.description))
+        configuration.onConnectionFailure(error)
         forget(connection)
         for operation in unstarted.reversed() {
             switch state.readmit(operation, deadline: waitDeadline) {
@@ -208,7 +216,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     func release(_ connection: Connection) {
         loop.assertOnLoop()
         guard connections[connection.id] === connection else { return }
-        if connection.isReusable {
+        if connection.isReusable, !isOutworn(connection) {
             next(state.released(connection.id), for: connection)
         } else {
             discard(connection)
@@ -227,7 +235,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     private func next(_ next: PoolState<Operation>.Next, for connection: Connection) {
         switch next {
         case .run(let operation): start(operation, on: connection.id)
-        case .stayIdle: break
+        case .stayIdle: becameFree(connection)
         case .close:
             connection.close()
             forget(connection)
@@ -238,6 +246,54 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
         connections[connection.id] = nil
         state.closed(connection.id)
         checkDrained()
+    }
+
+    // MARK: Age
+
+    private var isAging: Bool { configuration.maxConnectionAge != nil || configuration.maxConnectionIdleTime != nil }
+
+    private func isOutworn(_ connection: Connection) -> Bool {
+        if connection.isRetired { return true }
+        guard let age = configuration.maxConnectionAge else { return false }
+        return loop.monotonicNanoseconds &- connection.openedAt >= age.clampedNanoseconds
+    }
+
+    private func becameFree(_ connection: Connection) {
+        guard isAging else { return }
+        connection.freeSince = loop.monotonicNanoseconds
+        if sweepTimer == nil { scheduleSweep() }
+    }
+
+    /// One timer for all connections, there while any is: their times are seconds, and each request would set and cancel its own.
+    private func scheduleSweep() {
+        let shortest = [configuration.maxConnectionAge, configuration.maxConnectionIdleTime].compactMap(\.self).min()
+        let interval = (shortest ?? .seconds(60)) / 4
+        sweepTimer = loop.schedule(after: max(.milliseconds(50), min(interval, .seconds(10)))) { [weak self] in
+            guard let self else { return }
+            self.sweepTimer = nil
+            self.closeOutworn()
+            if !self.connections.isEmpty, !self.state.isShutdown { self.scheduleSweep() }
+        }
+    }
+
+    private func closeOutworn() {
+        let now = loop.monotonicNanoseconds
+        for id in state.idleConnections {
+            guard let connection = connections[id] else { continue }
+            let idleTime = configuration.maxConnectionIdleTime?.clampedNanoseconds ?? .max
+            if isOutworn(connection) || now &- connection.freeSince >= idleTime {
+                connection.close()
+                forget(connection)
+            }
+        }
+    }
+
+    /// Closes the connections that are free now, and those in use once they are: the server's settings for a role, and what a session
+    /// remembers of the catalog, are as old as the connection.
+    func retireConnections() {
+        loop.assertOnLoop()
+        for connection in connections.values where connection.phase != .connecting { connection.isRetired = true }
+        closeOutworn()
     }
 
     // MARK: End
@@ -253,6 +309,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
         }
         if let waitTimer { loop.cancel(waitTimer) }
         if let backoffTimer { loop.cancel(backoffTimer) }
+        if let sweepTimer { loop.cancel(sweepTimer) }
         guard !connections.isEmpty else { return }
         let timer = loop.schedule(after: grace) { [weak self] in self?.closeAll() }
         await withUnsafeContinuation { drainWaiters.append($0) }

@@ -55,6 +55,8 @@ struct PoolState<Request> {
         self.maxWaiting = max(maxWaiting, 0)
     }
 
+    /// Those that nobody uses.
+    var idleConnections: [ConnectionID] { idle }
     var idleCount: Int { idle.count }
     var busyCount: Int { busy.count }
     /// Connections in any state.

@@ -22,6 +22,11 @@ package struct PostgresAddress: Sendable {
     package var tlsMode: TLSMode
     /// The file of trusted root certificates for `verify-ca` and `verify-full`; nil for libpq's default.
     package var rootCertificateFile: String?
+    /// What libpq is told, when the address was read from a connection string: then this alone counts, and the fields above are for
+    /// messages.
+    var parameters: [(name: String, value: String)]?
+    /// The hosts to look up, when the address was read from a connection string.
+    var lookup: HostLookup?
 
     package init(
         host: String, port: Int = 5432, user: String, password: SecretString? = nil, database: String,
@@ -37,7 +42,7 @@ package struct PostgresAddress: Sendable {
     }
 
     /// Whether the server is reached by a Unix-domain socket.
-    package var isSocket: Bool { host.hasPrefix("/") }
+    package var isSocket: Bool { host.hasPrefix("/") || host.isEmpty }
 
     /// Reads `postgres://user:password@host:port/database?sslmode=...`, with percent-encoding in every part; a socket's
     /// directory is a percent-encoded host or the parameter `host`.

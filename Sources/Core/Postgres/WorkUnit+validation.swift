@@ -12,17 +12,11 @@ enum QueryPlace {
 extension WorkUnit {
     /// What keeps the unit from being sent, or nil. Pure; looks at each query's first word and for NUL bytes.
     func refusal(in place: QueryPlace) -> PostgresError? {
-        if settings.count > Self.maxSettings {
+        if settings.count + loginSettings.count > Self.maxSettings {
             return PostgresError(.invalidQuery, "more than \(Self.maxSettings) settings in a unit of work")
         }
         if let role, role.containsNUL { return .containsNUL("the role") }
-        for setting in settings where setting.name.containsNUL || setting.value.containsNUL {
-            return .containsNUL("a setting")
-        }
-        // The role of a unit is its `role` alone, whatever reaches its settings.
-        for setting in settings where Self.isIdentity(setting.name) {
-            return PostgresError(.invalidQuery, "the setting \(setting.name) cannot be set by a unit of work")
-        }
+        if let refusal = Self.refusal(of: settings) ?? Self.refusal(of: loginSettings) { return refusal }
         for query in queries {
             if let refusal = query.refusal(in: place) { return refusal }
         }
@@ -31,6 +25,17 @@ extension WorkUnit {
 }
 
 extension WorkUnit {
+    private static func refusal(of settings: [(name: String, value: String)]) -> PostgresError? {
+        for setting in settings {
+            if setting.name.containsNUL || setting.value.containsNUL { return .containsNUL("a setting") }
+            // The role of a unit is its `role` alone, whatever reaches its settings.
+            if isIdentity(setting.name) {
+                return PostgresError(.invalidQuery, "the setting \(setting.name) cannot be set by a unit of work")
+            }
+        }
+        return nil
+    }
+
     /// Whether a setting decides who the queries run as. Names of settings are compared without regard to case.
     private static func isIdentity(_ name: String) -> Bool {
         switch name.utf8.count {

@@ -10,6 +10,8 @@ package struct WorkUnit: Sendable {
     /// Settings by name, such as `request.jwt.claims`; set after the role, in order, at most ``maxSettings``; never the role
     /// itself.
     package var settings: [(name: String, value: String)]
+    /// Settings that are set before the role, with the rights of the role that logged in; they count among the ``maxSettings``.
+    package var loginSettings: [(name: String, value: String)] = []
     /// Whether PostgreSQL refuses every write (SQLSTATE 25006).
     package var readOnly: Bool
     /// The longest a single query may run, to the millisecond; nil for the connection's default, zero for no limit.
@@ -18,7 +20,7 @@ package struct WorkUnit: Sendable {
     package var queries: [PostgresQuery]
 
     /// How many settings a unit may carry.
-    package static let maxSettings = 32
+    package static let maxSettings = 96
 
     package init(
         role: String? = nil, settings: [(name: String, value: String)] = [], readOnly: Bool = false,

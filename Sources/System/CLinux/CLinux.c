@@ -63,6 +63,38 @@ int clinux_listen(const char *host, uint16_t port, int backlog, int reuse_port) 
     return fd;
 }
 
+int clinux_listen_at_path(const char *path, mode_t mode, int backlog) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    strcpy(address.sun_path, path);
+    // A socket that a server left behind; anything else that has the name stays and makes the bind fail.
+    struct stat found;
+    if (lstat(path, &found) == 0 && S_ISSOCK(found.st_mode))
+        unlink(path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    // Nobody connects before `listen`, and by then the mode is set.
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || chmod(path, mode) != 0 || listen(fd, backlog) != 0) {
+        int error = errno;
+        close(fd);
+        return -error;
+    }
+    return fd;
+}
+
+int clinux_numeric_host(const char *name, int family, char *text, size_t size) {
+    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *found = NULL;
+    int code = getaddrinfo(name, NULL, &hints, &found);
+    if (code != 0)
+        return code;
+    code = getnameinfo(found->ai_addr, found->ai_addrlen, text, (socklen_t)size, NULL, 0, NI_NUMERICHOST);
+    freeaddrinfo(found);
+    return code;
+}
+
 int clinux_bound_port(int fd) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;

@@ -75,6 +75,11 @@ int clinux_next_signal(int descriptor);
 
 // A listening TCP socket on a numeric address, port 0 for any. Returns -errno on failure.
 int clinux_listen(const char *host, uint16_t port, int backlog, int reuse_port);
+// A listening Unix-domain socket with this file mode, in place of one that was left there. Returns -errno on failure.
+int clinux_listen_at_path(const char *path, mode_t mode, int backlog);
+// Looks a host's name up (it blocks) and writes its first numeric address; `family` is AF_UNSPEC, AF_INET or AF_INET6.
+// Returns 0, or getaddrinfo's code.
+int clinux_numeric_host(const char *name, int family, char *text, size_t size);
 // The port a socket is bound to, or -errno.
 int clinux_bound_port(int fd);
 static inline int clinux_no_delay(int fd) {
