@@ -72,6 +72,7 @@ let package = Package(
 
         // Product.
         library("Product", "Console", ["Primitives", "HTTP", "Platform"]),
+        library("Product", "Isolation", ["Primitives", "EventLoop", "Postgres", "Platform"]),
         library(
             "Product", "Server",
             [
@@ -128,6 +129,9 @@ let package = Package(
                 "Tenancy", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
+        tests(
+            "IsolationTests",
+            ["Isolation", "Postgres", "EventLoop", "Platform", "Primitives", "PlatformTestSupport", "TestSupport"]),
         tests("TidyTests", []),
         .target(
             name: "PlatformTestSupport",

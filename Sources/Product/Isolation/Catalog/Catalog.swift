@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// What a database's catalogue says of a project's objects: all that lints and probes look at, read once.
+///
+/// A value without a connection, so that lints are pure functions of it.
+package struct Catalog: Sendable {
+    package var relations: [Relation] = []
+    package var policies: [Policy] = []
+    package var indexes: [Index] = []
+    package var foreignKeys: [ForeignKey] = []
+    package var functions: [Function] = []
+    package var triggers: [Trigger] = []
+    package var extensions: [Extension] = []
+    package var roles: [Role] = []
+    package var buckets: [Bucket] = []
+    /// Tables whose changes are published to subscribers.
+    package var published: Set<Int> = []
+    /// The role the server logs in as for requests.
+    package var login = "authenticator"
+    /// The roles of people's requests.
+    package static let apiRoles = ["anon", "authenticated"]
+
+    package init() {}
+
+    package func relation(_ id: Int) -> Relation? { relations.first { $0.id == id } }
+
+    package func policies(of relation: Relation) -> [Policy] { policies.filter { $0.relation == relation.id } }
+
+    /// Tables, views and so on.
+    package struct Relation: Sendable {
+        package enum Kind: String, Sendable {
+            case table = "r"
+            case partitioned = "p"
+            case view = "v"
+            case materializedView = "m"
+            case foreignTable = "f"
+        }
+
+        package var id: Int
+        package var schema: String
+        package var name: String
+        package var kind: Kind
+        package var owner: String
+        package var isSecured = false
+        package var isForced = false
+        /// Whether an extension brought it.
+        package var isOfExtension = false
+        package var isPartition = false
+        /// Of the view itself, such as `security_invoker`.
+        package var options: [String: String] = [:]
+        /// What each API role may do with it or with some of its columns: `SELECT`, `INSERT`, `UPDATE`, `DELETE`.
+        package var privileges: [String: Set<String>] = [:]
+        package var columns: [Column] = []
+        package var primaryKey: [String] = []
+        /// The relations a view reads, those of the views it reads included.
+        package var reads: Set<Int> = []
+        /// `f` for all columns, `d` for the primary key, `i` for an index, `n` for nothing.
+        package var replicaIdentity = "d"
+        package var estimatedRows = 0.0
+        package var pages = 0
+        /// The bytes that the rows should need, by the statistics; nil without statistics.
+        package var estimatedBytes: Double?
+
+        package var qualifiedName: String { "\(schema).\(name)" }
+        package var isTable: Bool { kind == .table || kind == .partitioned }
+
+        package func allows(_ privilege: String, to role: String) -> Bool {
+            privileges[role]?.contains(privilege) ?? false
+        }
+
+        /// The API roles that may do this with it.
+        package func roles(allowed privilege: String) -> [String] {
+            Catalog.apiRoles.filter { allows(privilege, to: $0) }
+        }
+
+        package var isReachable: Bool { privileges.values.contains { !$0.isEmpty } }
+    }
+
+    package struct Column: Sendable {
+        package var name: String
+        /// As `format_type` writes it.
+        package var type: String
+        package var isNullable = true
+        /// The default's expression.
+        package var defaultValue: String?
+        package var isIdentity = false
+        package var isGenerated = false
+        /// An enum's labels.
+        package var labels: [String] = []
+        /// The type below a domain, as `format_type` writes it.
+        package var baseType: String?
+        package var maxLength: Int?
+
+        package var hasSequence: Bool { isIdentity || defaultValue?.hasPrefix("nextval(") == true }
+    }
+
+    package struct Policy: Sendable {
+        package enum Action: String, Sendable, CaseIterable {
+            case select = "r"
+            case insert = "a"
+            case update = "w"
+            case delete = "d"
+            case all = "*"
+
+            package var keyword: String {
+                switch self {
+                case .select: "SELECT"
+                case .insert: "INSERT"
+                case .update: "UPDATE"
+                case .delete: "DELETE"
+                case .all: "ALL"
+                }
+            }
+
+            /// The single actions it stands for.
+            package var actions: [Action] { self == .all ? [.select, .insert, .update, .delete] : [self] }
+        }
+
+        package var relation: Int
+        package var name: String
+        package var isPermissive = true
+        /// `public` stands for every role.
+        package var roles: [String] = ["public"]
+        package var action: Action = .all
+        package var using: SQLExpression?
+        package var check: SQLExpression?
+
+        package func applies(to role: String) -> Bool { roles.contains("public") || roles.contains(role) }
+
+        /// The API roles it speaks of.
+        package var apiRoles: [String] { Catalog.apiRoles.filter(applies) }
+
+        /// What rows must satisfy to be seen by an action; nil where the action sees none.
+        package func reading(_ action: Action) -> SQLExpression? { action == .insert ? nil : using }
+
+        /// What rows must satisfy to be written by an action: without a check of its own that is the condition of reading.
+        package func writing(_ action: Action) -> SQLExpression? {
+            switch action {
+            case .insert, .update: check ?? using
+            case .select, .delete, .all: nil
+            }
+        }
+    }
+
+    package struct Index: Sendable {
+        package var name: String
+        package var relation: Int
+        /// Names in order; nil for an expression.
+        package var columns: [String?]
+        package var isUnique = false
+        package var isPrimary = false
+        package var isPartial = false
+        /// Equal for two indexes that do the same.
+        package var signature: String
+        package var scans = 0
+    }
+
+    package struct ForeignKey: Sendable {
+        package var name: String
+        package var relation: Int
+        package var columns: [String]
+        package var target: Int
+        package var targetSchema: String
+        package var targetName: String
+        package var targetColumns: [String]
+        /// Whether the columns it points at are the primary key.
+        package var pointsAtPrimaryKey: Bool
+    }
+
+    package struct Function: Sendable {
+        package var id: Int
+        package var schema: String
+        package var name: String
+        /// Types and names as in `drop function`.
+        package var arguments: String
+        package var argumentNames: [String] = []
+        package var isDefiner = false
+        package var hasFixedSearchPath = false
+        package var language = "sql"
+        package var source = ""
+        package var owner = "postgres"
+        package var isOfExtension = false
+        package var isTrigger = false
+        /// The API roles that may call it.
+        package var callers: [String] = []
+
+        package var signature: String { "\(schema).\(name)(\(arguments))" }
+    }
+
+    package struct Trigger: Sendable {
+        package var name: String
+        package var relation: Int
+        package var function: Int
+    }
+
+    package struct Extension: Sendable {
+        package var name: String
+        package var schema: String
+        package var version: String
+        package var defaultVersion: String?
+    }
+
+    package struct Role: Sendable {
+        package var name: String
+        package var isSuperuser = false
+        package var bypassesRLS = false
+        /// The roles it may become, through any number of memberships.
+        package var mayBecome: [String] = []
+    }
+
+    package struct Bucket: Sendable {
+        package var id: String
+        package var isPublic: Bool
+    }
+}

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Postgres
+internal import Primitives
+
+/// Reads a ``Catalog`` in one unit of work, so that its parts belong together.
+package struct CatalogReader: Sendable {
+    private let database: Database
+    private let login: String
+
+    /// - Parameters:
+    ///   - database: logged in as a role that may read the whole catalogue and `storage.buckets`.
+    ///   - login: the role that requests come in by.
+    package init(_ database: Database, login: String = "authenticator") {
+        self.database = database
+        self.login = login
+    }
+
+    /// - Throws: `PostgresError`.
+    package func read() async throws(PostgresError) -> Catalog {
+        let hasBuckets = try await database.query("select to_regclass('storage.buckets') is not null as found")
+        var queries = Self.queries
+        if hasBuckets.onlyRow?["found"].bool == true { queries.append(Self.buckets) }
+        // With nothing else on the path, every name outside of pg_catalog is printed with its schema.
+        let results = try await database.run(
+            WorkUnit(settings: [("search_path", "pg_catalog")], readOnly: true, queries: queries))
+        return Self.catalog(of: results, login: login)
+    }
+
+    private static func catalog(of results: [PostgresResult], login: String) -> Catalog {
+        var catalog = Catalog()
+        catalog.login = login
+        var columns: [Int: [Catalog.Column]] = [:]
+        for row in results[1].rows {
+            guard let relation = row["relation"].int else { continue }
+            columns[relation, default: []].append(Catalog.Column(row))
+        }
+        let reads = transitive(results[2])
+        catalog.relations = results[0].rows.compactMap { row in
+            guard var relation = Catalog.Relation(row) else { return nil }
+            relation.columns = columns[relation.id] ?? []
+            relation.reads = reads[relation.id] ?? []
+            return relation
+        }
+        catalog.policies = results[3].rows.compactMap(Catalog.Policy.init)
+        catalog.indexes = results[4].rows.map(Catalog.Index.init)
+        catalog.foreignKeys = results[5].rows.map(Catalog.ForeignKey.init)
+        catalog.functions = results[6].rows.map(Catalog.Function.init)
+        catalog.triggers = results[7].rows.map { row in
+            Catalog.Trigger(
+                name: row["name"].string ?? "", relation: row["relation"].int ?? 0, function: row["function"].int ?? 0)
+        }
+        catalog.extensions = results[8].rows.map { row in
+            Catalog.Extension(
+                name: row["name"].string ?? "", schema: row["schema"].string ?? "",
+                version: row["version"].string ?? "", defaultVersion: row["default_version"].string)
+        }
+        catalog.roles = results[9].rows.map { row in
+            Catalog.Role(
+                name: row["name"].string ?? "", isSuperuser: row["is_superuser"].bool ?? false,
+                bypassesRLS: row["bypasses"].bool ?? false, mayBecome: row["may_become"].strings)
+        }
+        catalog.published = Set(results[10].rows.compactMap { $0["relation"].int })
+        if results.count > 11 {
+            catalog.buckets = results[11].rows.map {
+                Catalog.Bucket(id: $0["id"].string ?? "", isPublic: $0["public"].bool ?? false)
+            }
+        }
+        return catalog
+    }
+
+    /// What each view reads, through other views too.
+    private static func transitive(_ result: PostgresResult) -> [Int: Set<Int>] {
+        var direct: [Int: Set<Int>] = [:]
+        for row in result.rows {
+            guard let view = row["view"].int, let read = row["read"].int else { continue }
+            direct[view, default: []].insert(read)
+        }
+        return direct.mapValues { first in
+            var all = first
+            var waiting = Array(first)
+            while let next = waiting.popLast() {
+                for read in direct[next] ?? [] where all.insert(read).inserted { waiting.append(read) }
+            }
+            return all
+        }
+    }
+
+    // MARK: Queries
+
+    private static let queries: [PostgresQuery] = [
+        relations, columns, viewReads, policies, indexes, foreignKeys, functions, triggers, extensions, roles,
+        publications,
+    ]
+
+    private static let relations: PostgresQuery = """
+        select c.oid::bigint as id, n.nspname as schema, c.relname as name, c.relkind as kind,
+            pg_get_userbyid(c.relowner) as owner, c.relrowsecurity as is_secured, c.relforcerowsecurity as is_forced,
+            exists (
+                select from pg_depend as d
+                where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
+            ) as is_of_extension,
+            c.relispartition as is_partition,
+            (select json_object_agg(o.option_name, o.option_value) from pg_options_to_table(c.reloptions) as o) as options,
+            (
+                select json_object_agg(p.role, p.allowed)
+                from (
+                    select r.rolname as role,
+                        array_remove(array[
+                            case when has_table_privilege(r.oid, c.oid, 'SELECT')
+                                or has_any_column_privilege(r.oid, c.oid, 'SELECT') then 'SELECT' end,
+                            case when has_table_privilege(r.oid, c.oid, 'INSERT')
+                                or has_any_column_privilege(r.oid, c.oid, 'INSERT') then 'INSERT' end,
+                            case when has_table_privilege(r.oid, c.oid, 'UPDATE')
+                                or has_any_column_privilege(r.oid, c.oid, 'UPDATE') then 'UPDATE' end,
+                            case when has_table_privilege(r.oid, c.oid, 'DELETE') then 'DELETE' end
+                        ], null) as allowed
+                    from pg_roles as r
+                    where r.rolname in ('anon', 'authenticated') and has_schema_privilege(r.oid, n.oid, 'USAGE')
+                ) as p
+            ) as privileges,
+            (
+                select array_agg(a.attname order by k.place)
+                from pg_index as i
+                cross join unnest(i.indkey) with ordinality as k (attnum, place)
+                inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
+                where i.indrelid = c.oid and i.indisprimary
+            ) as primary_key,
+            c.relreplident as replica_identity, c.reltuples as estimated_rows, c.relpages as pages,
+            (
+                select sum(s.avg_width * (1 - s.null_frac)) + 28 from pg_stats as s
+                where s.schemaname = n.nspname and s.tablename = c.relname
+            ) * greatest(c.reltuples, 0) as estimated_bytes
+        from pg_class as c
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        where c.relkind in ('r', 'p', 'v', 'm', 'f')
+            and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+        order by n.nspname, c.relname
+        """
+
+    private static let columns: PostgresQuery = """
+        select a.attrelid::bigint as relation, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
+            not (a.attnotnull or t.typnotnull) as is_nullable, pg_get_expr(d.adbin, d.adrelid) as default_value,
+            a.attidentity <> '' as is_identity, a.attgenerated <> '' as is_generated,
+            (
+                select array_agg(e.enumlabel order by e.enumsortorder)
+                from pg_enum as e
+                where e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)
+            ) as labels,
+            case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end as base_type,
+            case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end
+                as max_length
+        from pg_attribute as a
+        inner join pg_class as c on c.oid = a.attrelid
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        inner join pg_type as t on t.oid = a.atttypid
+        left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+        where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
+            and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+        order by a.attrelid, a.attnum
+        """
+
+    private static let viewReads: PostgresQuery = """
+        select distinct w.ev_class::bigint as view, d.refobjid::bigint as read
+        from pg_rewrite as w
+        inner join pg_depend as d on d.classid = 'pg_rewrite'::regclass and d.objid = w.oid
+        where d.refclassid = 'pg_class'::regclass and d.refobjid <> w.ev_class
+        """
+
+    private static let policies: PostgresQuery = """
+        select p.polrelid::bigint as relation, p.polname as name, p.polpermissive as is_permissive,
+            array(
+                select case when r.oid = 0 then 'public' else pg_get_userbyid(r.oid)::text end
+                from unnest(p.polroles) as r (oid)
+            ) as roles,
+            p.polcmd as action, pg_get_expr(p.polqual, p.polrelid) as using_expression,
+            pg_get_expr(p.polwithcheck, p.polrelid) as check_expression
+        from pg_policy as p
+        order by p.polrelid, p.polname
+        """
+
+    private static let indexes: PostgresQuery = """
+        select x.relname as name, i.indrelid::bigint as relation,
+            array(
+                select a.attname::text
+                from unnest(i.indkey) with ordinality as k (attnum, place)
+                left join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum and k.attnum > 0
+                where k.place <= i.indnkeyatts
+                order by k.place
+            ) as columns,
+            i.indisunique as is_unique, i.indisprimary as is_primary, i.indpred is not null as is_partial,
+            concat_ws(
+                '|', i.indrelid, i.indkey, i.indclass, i.indcollation, i.indoption, i.indisunique, i.indnkeyatts, x.relam,
+                pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)
+            ) as signature,
+            coalesce(s.idx_scan, 0) as scans
+        from pg_index as i
+        inner join pg_class as x on x.oid = i.indexrelid
+        inner join pg_class as c on c.oid = i.indrelid
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        left join pg_stat_all_indexes as s on s.indexrelid = i.indexrelid
+        where i.indisvalid and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+        order by i.indrelid, x.relname
+        """
+
+    private static let foreignKeys: PostgresQuery = """
+        select k.conname as name, k.conrelid::bigint as relation, k.confrelid::bigint as target,
+            tn.nspname as target_schema, t.relname as target_name,
+            array(
+                select a.attname::text from unnest(k.conkey) with ordinality as u (attnum, place)
+                inner join pg_attribute as a on a.attrelid = k.conrelid and a.attnum = u.attnum
+                order by u.place
+            ) as columns,
+            array(
+                select a.attname::text from unnest(k.confkey) with ordinality as u (attnum, place)
+                inner join pg_attribute as a on a.attrelid = k.confrelid and a.attnum = u.attnum
+                order by u.place
+            ) as target_columns,
+            coalesce((select i.indisprimary from pg_index as i where i.indexrelid = k.conindid), true) as at_primary_key
+        from pg_constraint as k
+        inner join pg_class as t on t.oid = k.confrelid
+        inner join pg_namespace as tn on tn.oid = t.relnamespace
+        where k.contype = 'f' and k.conparentid = 0
+        order by k.conrelid, k.conname
+        """
+
+    private static let functions: PostgresQuery = """
+        select f.oid::bigint as id, n.nspname as schema, f.proname as name,
+            pg_get_function_identity_arguments(f.oid) as arguments,
+            coalesce(f.proargnames[1:f.pronargs], '{}') as argument_names, f.prosecdef as is_definer,
+            exists (
+                select from unnest(f.proconfig) as s (setting) where s.setting like 'search\\_path=%'
+            ) as has_search_path,
+            l.lanname as language, coalesce(pg_get_function_sqlbody(f.oid), f.prosrc) as source,
+            pg_get_userbyid(f.proowner) as owner,
+            exists (
+                select from pg_depend as d
+                where d.classid = 'pg_proc'::regclass and d.objid = f.oid and d.deptype = 'e'
+            ) as is_of_extension,
+            f.prorettype in ('trigger'::regtype, 'event_trigger'::regtype) as is_trigger,
+            array(
+                select r.rolname::text from pg_roles as r
+                where r.rolname in ('anon', 'authenticated') and has_function_privilege(r.oid, f.oid, 'EXECUTE')
+                    and has_schema_privilege(r.oid, n.oid, 'USAGE')
+                order by r.rolname
+            ) as callers
+        from pg_proc as f
+        inner join pg_namespace as n on n.oid = f.pronamespace
+        inner join pg_language as l on l.oid = f.prolang
+        where f.prokind in ('f', 'p') and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+        order by n.nspname, f.proname, f.oid
+        """
+
+    private static let triggers: PostgresQuery = """
+        select t.tgname as name, t.tgrelid::bigint as relation, t.tgfoid::bigint as function
+        from pg_trigger as t
+        where not t.tgisinternal and t.tgenabled <> 'D'
+        order by t.tgrelid, t.tgname
+        """
+
+    private static let extensions: PostgresQuery = """
+        select e.extname as name, n.nspname as schema, e.extversion as version, a.default_version
+        from pg_extension as e
+        inner join pg_namespace as n on n.oid = e.extnamespace
+        left join pg_available_extensions as a on a.name = e.extname
+        order by e.extname
+        """
+
+    private static let roles: PostgresQuery = """
+        select r.rolname as name, r.rolsuper as is_superuser, r.rolbypassrls as bypasses,
+            array(
+                select m.rolname::text from pg_roles as m
+                where m.oid <> r.oid and pg_has_role(r.oid, m.oid, 'MEMBER') and not r.rolsuper
+                order by m.rolname
+            ) as may_become
+        from pg_roles as r
+        where r.rolname not like 'pg\\_%'
+        order by r.rolname
+        """
+
+    private static let publications: PostgresQuery = """
+        select distinct p.prrelid::bigint as relation
+        from pg_publication_rel as p
+        inner join pg_publication as b on b.oid = p.prpubid
+        where b.pubname = 'supabase_realtime'
+        """
+
+    private static let buckets: PostgresQuery = "select id, public from storage.buckets order by id"
+}
+
+extension PostgresValue {
+    fileprivate var strings: [String] { array?.compactMap { $0 } ?? [] }
+}
+
+extension Catalog.Relation {
+    fileprivate init?(_ row: PostgresRow) {
+        guard let id = row["id"].int, let schema = row["schema"].string, let name = row["name"].string,
+            let kind = row["kind"].string.flatMap(Kind.init(rawValue:))
+        else { return nil }
+        self.init(id: id, schema: schema, name: name, kind: kind, owner: row["owner"].string ?? "")
+        isSecured = row["is_secured"].bool ?? false
+        isForced = row["is_forced"].bool ?? false
+        isOfExtension = row["is_of_extension"].bool ?? false
+        isPartition = row["is_partition"].bool ?? false
+        for (option, value) in row["options"].json?.objectValue ?? [:] { options[option] = value.stringValue }
+        for (role, allowed) in row["privileges"].json?.objectValue ?? [:] {
+            privileges[role] = Set(allowed.arrayValue?.compactMap(\.stringValue) ?? [])
+        }
+        primaryKey = row["primary_key"].strings
+        replicaIdentity = row["replica_identity"].string ?? "d"
+        estimatedRows = row["estimated_rows"].double ?? 0
+        pages = row["pages"].int ?? 0
+        estimatedBytes = row["estimated_bytes"].double
+    }
+}
+
+extension Catalog.Column {
+    fileprivate init(_ row: PostgresRow) {
+        self.init(name: row["name"].string ?? "", type: row["type"].string ?? "")
+        isNullable = row["is_nullable"].bool ?? true
+        defaultValue = row["default_value"].string
+        isIdentity = row["is_identity"].bool ?? false
+        isGenerated = row["is_generated"].bool ?? false
+        labels = row["labels"].strings
+        baseType = row["base_type"].string
+        maxLength = row["max_length"].int
+    }
+}
+
+extension Catalog.Policy {
+    fileprivate init?(_ row: PostgresRow) {
+        guard let relation = row["relation"].int, let action = row["action"].string.flatMap(Action.init(rawValue:))
+        else { return nil }
+        self.init(relation: relation, name: row["name"].string ?? "")
+        isPermissive = row["is_permissive"].bool ?? true
+        roles = row["roles"].strings
+        self.action = action
+        using = row["using_expression"].string.map { SQLExpression($0) }
+        check = row["check_expression"].string.map { SQLExpression($0) }
+    }
+}
+
+extension Catalog.Index {
+    fileprivate init(_ row: PostgresRow) {
+        self.init(
+            name: row["name"].string ?? "", relation: row["relation"].int ?? 0, columns: row["columns"].array ?? [],
+            signature: row["signature"].string ?? "")
+        isUnique = row["is_unique"].bool ?? false
+        isPrimary = row["is_primary"].bool ?? false
+        isPartial = row["is_partial"].bool ?? false
+        scans = row["scans"].int ?? 0
+    }
+}
+
+extension Catalog.ForeignKey {
+    fileprivate init(_ row: PostgresRow) {
+        self.init(
+            name: row["name"].string ?? "", relation: row["relation"].int ?? 0, columns: row["columns"].strings,
+            target: row["target"].int ?? 0, targetSchema: row["target_schema"].string ?? "",
+            targetName: row["target_name"].string ?? "", targetColumns: row["target_columns"].strings,
+            pointsAtPrimaryKey: row["at_primary_key"].bool ?? true)
+    }
+}
+
+extension Catalog.Function {
+    fileprivate init(_ row: PostgresRow) {
+        self.init(
+            id: row["id"].int ?? 0, schema: row["schema"].string ?? "", name: row["name"].string ?? "",
+            arguments: row["arguments"].string ?? "")
+        argumentNames = row["argument_names"].strings
+        isDefiner = row["is_definer"].bool ?? false
+        hasFixedSearchPath = row["has_search_path"].bool ?? false
+        language = row["language"].string ?? ""
+        source = row["source"].string ?? ""
+        owner = row["owner"].string ?? ""
+        isOfExtension = row["is_of_extension"].bool ?? false
+        isTrigger = row["is_trigger"].bool ?? false
+        callers = row["callers"].strings
+    }
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Catalog {
+    /// Schemas that belong to the platform or to extensions: their isolation has tests of its own, and a project cannot mend it.
+    static let platformSchemas: Set<String> = [
+        "auth", "storage", "realtime", "tenancy", "vectors", "extensions", "supabase_migrations", "supabase_functions",
+        "graphql", "graphql_public", "vault", "pgsodium", "net", "cron", "pgmq", "pgbouncer", "atoll",
+    ]
+
+    /// The project's own relations.
+    var projectRelations: [Relation] {
+        relations.filter { !Self.platformSchemas.contains($0.schema) && !$0.isOfExtension }
+    }
+
+    var projectTables: [Relation] { projectRelations.filter(\.isTable) }
+
+    var projectFunctions: [Function] {
+        functions.filter { !Self.platformSchemas.contains($0.schema) && !$0.isOfExtension }
+    }
+
+    func exposed(_ settings: LintSettings) -> [Relation] {
+        projectRelations.filter { settings.exposedSchemas.contains($0.schema) && !$0.roles(allowed: "SELECT").isEmpty }
+    }
+
+    func projectPolicies() -> [(policy: Policy, table: Relation)] {
+        let tables = Dictionary(projectTables.map { ($0.id, $0) }) { first, _ in first }
+        return policies.compactMap { policy in tables[policy.relation].map { (policy, $0) } }
+    }
+
+    /// The policies of one of the platform's tables, which projects write for themselves.
+    func policies(of schema: String, _ name: String) -> [(policy: Policy, table: Relation)] {
+        guard let table = relations.first(where: { $0.schema == schema && $0.name == name }) else { return [] }
+        return policies(of: table).map { ($0, table) }
+    }
+
+    // MARK: Whose rows
+
+    /// The columns that say whose a row is: those that point at an account or a tenant, and those so named.
+    func scopeColumns(of table: Relation) -> [String] {
+        tenantColumns(of: table) + ownerColumns(of: table)
+    }
+
+    /// The columns that name the tenant of a row.
+    func tenantColumns(of table: Relation) -> [String] {
+        columns(of: table, named: Self.tenantNames, pointingAt: ["tenancy.tenants"])
+    }
+
+    /// The columns that name the person a row belongs to.
+    func ownerColumns(of table: Relation) -> [String] {
+        let tenants = tenantColumns(of: table)
+        return columns(of: table, named: Self.ownerNames, pointingAt: ["auth.users", "tenancy.profiles"])
+            .filter { !tenants.contains($0) }
+    }
+
+    private func columns(of table: Relation, named names: Set<String>, pointingAt targets: Set<String>) -> [String] {
+        let pointing = foreignKeys.filter {
+            $0.relation == table.id && $0.columns.count == 1 && targets.contains("\($0.targetSchema).\($0.targetName)")
+        }.flatMap(\.columns)
+        return table.columns.map(\.name).filter { names.contains($0) || pointing.contains($0) }
+    }
+
+    /// Tables that hold rows of one tenant or person each.
+    var scopedTables: [Relation] { projectTables.filter { !scopeColumns(of: $0).isEmpty } }
+
+    /// Columns of this table that lead to a scoped one: a comment's post, an order line's order.
+    func parentColumns(of table: Relation) -> [String] {
+        let scoped = Set(scopedTables.map(\.id))
+        return foreignKeys.filter { $0.relation == table.id && $0.target != table.id && scoped.contains($0.target) }
+            .flatMap(\.columns)
+    }
+
+    private static let tenantNames: Set<String> = [
+        "tenant_id", "tenant", "org_id", "organization_id", "organisation_id", "team_id", "workspace_id", "company_id",
+        "client_id", "account_id",
+    ]
+    private static let ownerNames: Set<String> = [
+        "user_id", "owner_id", "owner", "author_id", "created_by", "profile_id",
+    ]
+
+    // MARK: What rules it
+
+    /// Whether a restrictive policy for this action and role keeps rows to their tenant, whatever the permissive ones allow.
+    func isRestricted(_ table: Relation, _ action: Policy.Action, _ role: String) -> Bool {
+        let names = scopeColumns(of: table) + parentColumns(of: table)
+        return policies(of: table).contains { policy in
+            guard !policy.isPermissive, policy.applies(to: role), policy.action.actions.contains(action) else {
+                return false
+            }
+            let expressions = [policy.reading(action), policy.writing(action)].compactMap { $0 }
+            return !expressions.isEmpty
+                && expressions.allSatisfy {
+                    $0.mentions(anyOf: names) && ($0.asksForIdentity || $0.callsUnknownFunction)
+                }
+        }
+    }
+}
+
+extension Catalog.Policy {
+    /// "Policy "x" on public.t" for messages.
+    func title(on table: Catalog.Relation) -> String { "Policy \"\(name)\" on \(table.qualifiedName)" }
+}
