@@ -165,12 +165,12 @@ import Testing
     @Test func signUpsOfOneAddressAreLimited() async throws {
         try await AuthFixture.run {
             $0.rateLimits.exemptsLoopback = false
-            $0.rateLimits.signUps.burst = 2
+            $0.rateLimits.set(.signUp, to: 2)
         } _: { auth in
             for number in 0..<2 { #expect(try await auth.signUp("a\(number)@example.com").status == 200) }
             let refused = try await auth.signUp("a3@example.com")
             #expect((refused.status, refused.errorCode) == (429, "over_request_rate_limit"))
-            #expect(refused.headers["retry-after"].flatMap { Int($0) }.map { (1...11).contains($0) } == true)
+            #expect(refused.headers["retry-after"].flatMap { Int($0) }.map { (1...151).contains($0) } == true)
             #expect(try await auth.signIn("a0@example.com").status == 200)
         }
     }

@@ -26,9 +26,20 @@ extension AuthConfiguration {
         refreshTokenReuseInterval = auth.refreshTokenReuseInterval
         sessionTimebox = auth.sessions.timebox
         sessionInactivityTimeout = auth.sessions.inactivityTimeout
-        rateLimits.signUps.count = auth.rateLimit.signInSignUps
-        rateLimits.tokens.count = auth.rateLimit.tokenRefresh
-        rateLimits.anonymousSignIns.count = auth.rateLimit.anonymousUsers
+        isSingleSessionPerUser = limits.isSingleSessionPerUser
+        functionHookTimeout = limits.functionHookTimeout
+        let rates = auth.rateLimit
+        rateLimits.set(
+            .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn, to: rates.signInSignUps)
+        rateLimits.set(.token, to: rates.tokenRefresh)
+        rateLimits.set(.verify, to: rates.tokenVerifications)
+        rateLimits.set(.anonymousSignIn, to: rates.anonymousUsers)
+        rateLimits.set(.web3, to: rates.web3)
+        rateLimits.set(.emailSent, to: rates.emailSent)
+        rateLimits.set(.smsSent, to: rates.smsSent)
+        rateLimits.set(.factorChallenge, .factorVerification, to: limits.factorRequests)
+        rateLimits.set(.passwordAttempt, to: limits.passwordAttempts)
+        rateLimits.set(.codeAttempt, to: limits.codeAttempts)
         rateLimits.maxAddresses = limits.maxLimitedAddresses
         rateLimits.exemptsLoopback = limits.exemptsLoopback
     }

@@ -2,26 +2,7 @@
 import Cryptography
 import Primitives
 
-/// How a session was authenticated: an entry of the `amr` claim (RFC 8176).
-struct AuthenticationMethod: Sendable, Hashable {
-    static let password = "password"
-    static let anonymous = "anonymous"
-
-    var method: String
-    var at: Timestamp
-
-    var json: JSON { ["method": .string(method), "timestamp": JSON(at.unixSeconds)] }
-}
-
-/// What an access token says of the session it was issued in.
-struct SessionFacts: Sendable {
-    var id: UUID
-    /// `aal1` or `aal2`.
-    var assuranceLevel: String
-    var methods: [AuthenticationMethod]
-}
-
-/// Makes access tokens and the answer of every sign-in around them.
+/// Makes access tokens.
 struct AccessTokenIssuer: Sendable {
     let tokens: JWTCodec
     let issuer: String
@@ -40,15 +21,42 @@ struct AccessTokenIssuer: Sendable {
         ]
     }
 
-    /// The wire form of a session.
+    /// Signs claims; the session's life is what they say.
     func session(
-        for user: AuthUser, in session: SessionFacts, refreshToken: String, now: Timestamp = .now()
-    ) throws(CryptographyError) -> JSON {
-        [
-            "access_token": .string(try tokens.sign(claims(for: user, in: session, now: now))),
-            "token_type": "bearer", "expires_in": JSON(lifetime.components.seconds),
-            "expires_at": JSON((now + lifetime).unixSeconds), "refresh_token": .string(refreshToken),
-            "user": user.json,
+        for user: AuthUser, in session: SessionFacts, claims: JSONObject, refreshToken: String, now: Timestamp
+    ) throws(CryptographyError) -> IssuedSession {
+        let expiry = claims["exp"]?.intValue.map { Int64($0) } ?? (now + lifetime).unixSeconds
+        return IssuedSession(
+            user: user, facts: session, accessToken: try tokens.sign(claims), refreshToken: refreshToken,
+            expiresIn: max(0, expiry - now.unixSeconds), expiresAt: expiry)
+    }
+}
+
+/// A session with its tokens, as every sign-in answers it.
+struct IssuedSession: Sendable {
+    let user: AuthUser
+    let facts: SessionFacts
+    let accessToken: String
+    let refreshToken: String
+    /// Seconds the access token is valid.
+    let expiresIn: Int64
+    /// The end of the access token in seconds since 1970.
+    let expiresAt: Int64
+    /// Why the password that was right would not be taken as a new one.
+    var weakPassword: AuthError?
+
+    /// The wire form.
+    var json: JSON {
+        var members: JSONObject = [
+            "access_token": .string(accessToken), "token_type": "bearer", "expires_in": JSON(expiresIn),
+            "expires_at": JSON(expiresAt), "refresh_token": .string(refreshToken), "user": user.json,
         ]
+        if let weakPassword {
+            members["weak_password"] = [
+                "message": .string(weakPassword.message),
+                "reasons": .array(weakPassword.weakPasswordReasons.map { .string($0.rawValue) }),
+            ]
+        }
+        return .object(members)
     }
 }

@@ -52,6 +52,13 @@ package struct AuthConfiguration: Sendable {
     package var redirectPatterns: [String] = []
     /// How long an external sign-in may take, and how long its code, or that of a link, can be exchanged.
     package var flowStateLifetime: Duration = .seconds(300)
+    /// Whether a sign-in ends the user's other sessions of the same tag.
+    package var isSingleSessionPerUser = false
+
+    /// What the project has a say in, and how.
+    package var hooks: [AuthHook: AuthHook.Target] = [:]
+    /// The longest a hook that is a function of the database may run.
+    package var functionHookTimeout: Duration = .seconds(2)
 
     /// The largest request body, in bytes.
     package var maxBodyBytes = 1 << 20
@@ -81,19 +88,4 @@ package struct AuthConfiguration: Sendable {
         }
         return problems
     }
-}
-
-/// How often one client address may call.
-package struct AuthRateLimits: Sendable {
-    package var signUps = TokenBucketLimit(count: 30, interval: .seconds(300), burst: 30)
-    /// All grants of `/token` together.
-    package var tokens = TokenBucketLimit(count: 150, interval: .seconds(300), burst: 30)
-    package var anonymousSignIns = TokenBucketLimit(count: 30, interval: .seconds(3600), burst: 30)
-    /// Client addresses remembered for each limit; beyond it those unseen for longest are forgotten.
-    package var maxAddresses = 65_536
-    /// Whether a client on this machine is unlimited. Such a peer is a developer, or a proxy whose clients' addresses are
-    /// not known because no trusted proxy is configured; limiting that would lock everybody out together.
-    package var exemptsLoopback = true
-
-    package init() {}
 }

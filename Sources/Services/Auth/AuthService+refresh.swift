@@ -6,9 +6,7 @@ import Primitives
 /// The refresh grant of `POST /token`.
 extension AuthService {
     private struct Refreshed {
-        var user: AuthUser
-        var session: SessionFacts
-        var token: String
+        var session: IssuedSession
         var isReuse: Bool
     }
 
@@ -43,7 +41,7 @@ extension AuthService {
         case .refused(let error): throw error
         case .refreshed(let refreshed):
             counters.refreshes.increment()
-            return try response(to: refreshed)
+            return response(to: refreshed)
         }
     }
 
@@ -51,11 +49,10 @@ extension AuthService {
         AuthError(.refreshTokenNotFound, "Invalid Refresh Token: Refresh Token Not Found")
     }
 
-    private func response(to refreshed: Refreshed) throws -> HTTPResponse {
-        var response = HTTPResponse.json(
-            try issuer.session(for: refreshed.user, in: refreshed.session, refreshToken: refreshed.token))
-        response.headers.append("sb-auth-user-id", refreshed.user.id.description)
-        response.headers.append("sb-auth-session-id", refreshed.session.id.description)
+    private func response(to refreshed: Refreshed) -> HTTPResponse {
+        var response = HTTPResponse.json(refreshed.session.json)
+        response.headers.append("sb-auth-user-id", refreshed.session.user.id.description)
+        response.headers.append("sb-auth-session-id", refreshed.session.facts.id.description)
         response.headers.append("sb-auth-refresh-token-reuse", refreshed.isReuse ? "true" : "false")
         return response
     }
@@ -85,12 +82,13 @@ extension AuthService {
             inactivityTimeout: configuration.sessionInactivityTimeout)
         let writing = Writing(decision, facts, sessionID: sessionID, userID: userID, request)
         return try await finish(
-            writing, session: SessionFacts(id: sessionID, row: row), now: facts.now, in: transaction)
+            writing, session: SessionFacts(id: sessionID, row: row), now: facts.now, request, in: transaction)
     }
 
     /// Decides nothing any more: looks whether the user may go on, then writes.
     private func finish(
-        _ writing: Writing, session: SessionFacts, now: Timestamp, in transaction: PostgresTransaction
+        _ writing: Writing, session: SessionFacts, now: Timestamp, _ request: HTTPRequest,
+        in transaction: PostgresTransaction
     ) async throws -> Outcome {
         let found = try await transaction.query(
             AuthUser.selection + "where u.id = \(writing.userID) and u.deleted_at is null")
@@ -104,14 +102,26 @@ extension AuthService {
         case .refuseExpired:
             return .refused(AuthError(.sessionExpired, "Invalid Refresh Token: Session Expired"))
         case .refuseReuse:
-            if configuration.isRefreshTokenRotationEnabled { try await transaction.query(writing.familyRevocation) }
+            if configuration.isRefreshTokenRotationEnabled {
+                try await transaction.run([
+                    writing.familyRevocation,
+                    AuditEvent(.tokenRevoked, by: .user(writing.userID)).insertion(for: request),
+                ])
+            }
             return .refused(AuthError(.refreshTokenAlreadyUsed, "Invalid Refresh Token: Already Used"))
         case .answerWith(let token):
-            return .refreshed(Refreshed(user: user, session: session, token: token, isReuse: true))
+            let issued = try await issue(
+                session, refreshToken: token, to: user, .tokenRefresh, request, in: transaction)
+            return .refreshed(Refreshed(session: issued, isReuse: true))
         case .rotate:
             let child = NewSession.makeRefreshToken()
-            try await transaction.run(writing.rotation(to: child))
-            return .refreshed(Refreshed(user: user, session: session, token: child, isReuse: false))
+            try await transaction.run(
+                writing.rotation(to: child) + [
+                    AuditEvent(.tokenRefreshed, by: .user(writing.userID)).insertion(for: request)
+                ])
+            let issued = try await issue(
+                session, refreshToken: child, to: user, .tokenRefresh, request, in: transaction)
+            return .refreshed(Refreshed(session: issued, isReuse: false))
         }
     }
 
@@ -224,13 +234,7 @@ extension SessionFacts {
             guard let method = entry["method"]?.stringValue,
                 let at = entry["at"]?.stringValue.flatMap({ Timestamp($0) })
             else { return nil }
-            return AuthenticationMethod(method: method, at: at)
+            return AuthenticationEntry(method: method, at: at)
         }
-    }
-}
-
-extension Duration {
-    fileprivate var wholeMilliseconds: Int64 {
-        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
     }
 }

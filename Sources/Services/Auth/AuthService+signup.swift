@@ -32,7 +32,7 @@ extension AuthService {
         let user = NewUser(
             email: email, passwordHash: hash, isConfirmed: isConfirmed, data: data, audience: configuration.audience)
         do {
-            return try await create(user, method: AuthenticationMethod.password, hasSession: isConfirmed, request)
+            return try await create(user, method: .password, hasSession: isConfirmed, request)
         } catch let error as PostgresError where error.constraint == "users_email_partial_key" {
             guard configuration.areEmailConfirmationsEnabled else {
                 throw AuthError(.userAlreadyExists, "User already registered")
@@ -45,34 +45,45 @@ extension AuthService {
 
     private func signUpAnonymously(data: JSONObject, request: HTTPRequest) async throws -> HTTPResponse {
         let user = NewUser(anonymousWith: data, audience: configuration.audience)
-        return try await create(user, method: AuthenticationMethod.anonymous, hasSession: true, request)
+        return try await create(user, method: .anonymous, hasSession: true, request)
     }
 
     private func create(
-        _ user: NewUser, method: String, hasSession: Bool, _ request: HTTPRequest
+        _ user: NewUser, method: AuthenticationMethod, hasSession: Bool, _ request: HTTPRequest
     ) async throws -> HTTPResponse {
-        let session = hasSession ? NewSession(method: method, request: request) : nil
         var queries = user.insertions(signsIn: hasSession)
-        if let session { queries.append(session.insertion(forUserFrom: "select \(user.id)::uuid as id")) }
-        queries.append(AuthUser.selection + "where u.id = \(user.id)")
-        let results = try await runSavingUser(queries)
-        guard let row = results.last?.onlyRow, let created = AuthUser(row: row) else {
-            throw AuthError(.unexpectedFailure, "Database error saving new user")
+        queries.append(
+            AuditEvent(
+                hasSession ? .userSignedUp : .userConfirmationRequested, by: .user(user.id), traits: user.auditTraits
+            ).insertion(for: request))
+        guard hasSession else {
+            let created = try await savingUser {
+                let unit = WorkUnit(
+                    statementTimeout: configuration.statementTimeout,
+                    queries: queries + [AuthUser.selection(id: user.id)])
+                return try await database.run(unit).last?.onlyRow.flatMap { AuthUser(row: $0) }
+            }
+            return .json(created.json)
         }
-        counters.signUps.increment()
-        guard let session else { return .json(created.json) }
-        return .json(try issuer.session(for: created, in: session.facts(), refreshToken: session.refreshToken))
+        let session = NewSession(method, request: request)
+        queries += sessionQueries(session, for: user.id, traits: user.auditTraits, request)
+        queries.append(AuthUser.selection(id: user.id))
+        let made = queries
+        return .json(try await savingUser { try await open(session, made, for: request) }.json)
     }
 
-    /// Runs the insertions; what a trigger of the project refuses is told as such, without its message.
-    private func runSavingUser(_ queries: [PostgresQuery]) async throws -> [PostgresResult] {
-        let unit = WorkUnit(statementTimeout: configuration.statementTimeout, queries: queries)
-        do { return try await database.run(unit) } catch {
+    /// Runs what inserts a user; what a trigger of the project refuses is told as such, without its message.
+    func savingUser<T>(_ body: () async throws -> T?) async throws -> T {
+        let made: T?
+        do { made = try await body() } catch let error as PostgresError {
             guard error.code == .server, error.constraint != "users_email_partial_key" else { throw error }
             var told = AuthError(error)
             if told.code == .unexpectedFailure { told.message = "Database error saving new user" }
             throw told
         }
+        guard let made else { throw AuthError(.unexpectedFailure, "Database error saving new user") }
+        counters.signUps.increment()
+        return made
     }
 }
 
@@ -111,6 +122,9 @@ struct NewUser: Sendable {
         appMetadata = [:]
         userMetadata = data
     }
+
+    /// What the audit log says of the sign-up.
+    var auditTraits: JSONObject { ["provider": email == nil ? "anonymous" : "email"] }
 
     /// The user, then the identity of its address.
     ///

@@ -73,24 +73,22 @@ extension AuthService {
     ) async throws -> HTTPResponse {
         var newHash: String?
         if case .rightWithNewHash(let hash) = verdict { newHash = hash }
-        let session = NewSession(method: AuthenticationMethod.password, request: request)
-        let queries = [
-            session.insertion(
-                forUserFrom: """
-                    update auth.users
-                    set last_sign_in_at = now(), updated_at = now(),
-                        encrypted_password = coalesce(\(newHash), encrypted_password)
-                    where id = \(user.id) and encrypted_password = \(verifiedHash) and deleted_at is null
-                    returning id
-                    """),
-            AuthUser.selection + "where u.id = \(user.id)",
-        ]
-        let unit = WorkUnit(statementTimeout: configuration.statementTimeout, queries: queries)
-        let results = try await database.run(unit)
-        guard results.first?.onlyRow != nil, let row = results.last?.onlyRow, let current = AuthUser(row: row) else {
-            throw Self.invalidCredentials
-        }
+        let session = NewSession(.password, request: request)
+        let queries =
+            [
+                session.insertion(
+                    forUserFrom: """
+                        update auth.users
+                        set last_sign_in_at = now(), updated_at = now(),
+                            encrypted_password = coalesce(\(newHash), encrypted_password)
+                        where id = \(user.id) and encrypted_password = \(verifiedHash) and deleted_at is null
+                        returning id
+                        """),
+                AuditEvent(.login, by: .user(user.id), traits: ["provider": "email"])
+                    .insertion(for: request, onlyIf: session.exists),
+            ] + endingOthers(than: session, of: user.id) + [AuthUser.selection(id: user.id)]
+        guard let issued = try await open(session, queries, for: request) else { throw Self.invalidCredentials }
         counters.signIns.increment()
-        return .json(try issuer.session(for: current, in: session.facts(), refreshToken: session.refreshToken))
+        return .json(issued.json)
     }
 }

@@ -28,7 +28,10 @@ extension AuthService {
         }
         _ = try await user(of: caller)
         let unit = WorkUnit(
-            statementTimeout: configuration.statementTimeout, queries: Self.logOut(caller, scope))
+            statementTimeout: configuration.statementTimeout,
+            queries: Self.logOut(caller, scope) + [
+                AuditEvent(.logout, by: .user(caller.id)).insertion(for: request)
+            ])
         _ = try await database.run(unit)
         return .empty(.noContent)
     }
@@ -56,11 +59,11 @@ extension AuthService {
     }
 
     /// The caller's row, if the account and the token's session are still there.
-    private func user(of caller: SignedInUser) async throws -> AuthUser {
+    func user(of caller: SignedInUser) async throws -> AuthUser {
         let session: PostgresQuery = """
-            select
-                from auth.sessions as s
-                where s.id = \(caller.sessionID) and s.user_id = \(caller.id)
+            select s.aal
+            from auth.sessions as s
+            where s.id = \(caller.sessionID) and s.user_id = \(caller.id)
             """
         let unit = WorkUnit(
             readOnly: true, statementTimeout: configuration.statementTimeout,

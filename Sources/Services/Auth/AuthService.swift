@@ -18,6 +18,7 @@ package struct AuthService: Sendable {
     let limiter: RateLimiter
     /// Where browsers may be sent.
     let redirects: RedirectAllowList
+    let hooks: AuthHooks
     let log: Log
     let counters: AuthCounters
 
@@ -43,22 +44,36 @@ package struct AuthService: Sendable {
         hasher = PasswordHasher(workers: workers, cost: configuration.bcryptCost)
         limiter = RateLimiter(configuration.rateLimits)
         redirects = RedirectAllowList(siteURL: configuration.siteURL, patterns: configuration.redirectPatterns)
+        hooks = AuthHooks(
+            targets: configuration.hooks, database: database, functionTimeout: configuration.functionHookTimeout)
         self.log = log.with(.field("service", "auth"))
         counters = AuthCounters(metrics)
     }
 
-    /// Adds the routes of `/auth/v1`.
+    /// Adds the routes of `/auth/v1`; each chapter of the interface adds its own, in the file that answers them.
     package func register(on router: inout Router) {
         router.group("/auth/v1", errors: answerWithFields) { router in
-            let maxBytes = configuration.maxBodyBytes
-            router.on(.get, "/auth/v1/health") { _ in health }
-            router.on(.get, "/auth/v1/.well-known/jwks.json") { _ in keySet }
-            router.on(.get, "/auth/v1/settings", settings)
-            router.on(.post, "/auth/v1/signup", maxBodyBytes: maxBytes, versioned(signUp))
-            router.on(.post, "/auth/v1/token", maxBodyBytes: maxBytes, versioned(grantToken))
-            router.on(.get, "/auth/v1/user", versioned(currentUser))
-            router.on(.post, "/auth/v1/logout", maxBodyBytes: maxBytes, versioned(logOut))
+            registerDiscovery(on: &router)
+            registerAccounts(on: &router)
         }
+    }
+
+    private func registerDiscovery(on router: inout Router) {
+        router.on(.get, "/auth/v1/health") { _ in health }
+        router.on(.get, "/auth/v1/.well-known/jwks.json") { _ in keySet }
+        router.on(.get, "/auth/v1/settings", settings)
+    }
+
+    private func registerAccounts(on router: inout Router) {
+        on(.post, "/signup", &router, signUp)
+        on(.post, "/token", &router, grantToken)
+        on(.get, "/user", &router, currentUser)
+        on(.post, "/logout", &router, logOut)
+    }
+
+    /// Adds a route below `/auth/v1`, with the body limit of Auth and the version a client asks for echoed.
+    func on(_ method: HTTPMethod, _ path: String, _ router: inout Router, _ handler: @escaping HTTPHandler) {
+        router.on(method, "/auth/v1" + path, maxBodyBytes: configuration.maxBodyBytes, versioned(handler))
     }
 
     /// Echoes the API version a client asks for on successes, as ``answer(_:to:)`` does on errors.
@@ -73,14 +88,25 @@ package struct AuthService: Sendable {
     /// The one place that turns errors into responses.
     private func answer(_ error: any Error, to request: HTTPRequest) -> HTTPResponse {
         if let error = error as? AccessError, let refusal = refusal(for: error) { return refusal }
+        if let error = error as? OAuthError {
+            if let cause = error.cause { record(cause, error.code.rawValue, request) }
+            return error.response
+        }
         let error = AuthError(error)
         counters.refused(error.code)
-        if let cause = error.cause, error.status.code >= 500 {
-            log.error(
-                "auth request failed", .field("request_id", request.id), .field("code", error.code.rawValue),
-                .field("cause", String(describing: cause)))
+        if let cause = error.cause, error.status.code >= 500 { record(cause, error.code.rawValue, request) }
+        if let limit = error.limit {
+            log.info(
+                "auth limit reached", .field("request_id", request.id), .field("setting", limit),
+                .field("address", request.remoteAddress))
         }
         return error.response(to: request)
+    }
+
+    private func record(_ cause: any Error, _ code: String, _ request: HTTPRequest) {
+        log.error(
+            "auth request failed", .field("request_id", request.id), .field("code", code),
+            .field("cause", String(describing: cause)))
     }
 
     /// As ``answer(_:to:)``, with the fields an error of HTTP itself carries, such as `Allow`.

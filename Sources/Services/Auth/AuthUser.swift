@@ -11,19 +11,33 @@ struct AuthUser: Sendable {
     var phone: String
     var appMetadata: JSON
     var userMetadata: JSON
+    /// Each in its wire form.
     var identities: [JSON]
+    /// Each in its wire form.
+    var factors: [JSON]
     var createdAt: Timestamp
     var updatedAt: Timestamp
     var emailConfirmedAt: Timestamp?
     var phoneConfirmedAt: Timestamp?
     var bannedUntil: Timestamp?
     var isAnonymous: Bool
+    var isSSOUser: Bool
     /// The remaining members of the wire form, by their names there, in its order; those not set are left out.
     private var optionalMembers: [(name: String, value: String)]
 
     func isBanned(at moment: Timestamp) -> Bool {
         bannedUntil.map { $0 > moment } ?? false
     }
+
+    /// A moment by its name in the wire form, such as `recovery_sent_at`; nil when it never was.
+    func moment(_ name: String) -> Timestamp? {
+        optionalMembers.first { $0.name == name }.flatMap { Timestamp($0.value) }
+    }
+
+    /// The address an e-mail change is under way to.
+    var newEmail: String? { optionalMembers.first { $0.name == "new_email" }?.value }
+    /// The number a phone change is under way to.
+    var newPhone: String? { optionalMembers.first { $0.name == "new_phone" }?.value }
 }
 
 extension AuthUser {
@@ -43,7 +57,12 @@ extension AuthUser {
             u.id, u.aud, u.role, u.email, u.phone, u.raw_app_meta_data, u.raw_user_meta_data, u.created_at, u.updated_at,
             u.email_confirmed_at, u.invited_at, u.phone_confirmed_at, u.confirmation_sent_at, u.confirmed_at,
             u.recovery_sent_at, u.email_change, u.email_change_sent_at, u.phone_change, u.phone_change_sent_at,
-            u.reauthentication_sent_at, u.last_sign_in_at, u.banned_until, u.deleted_at, u.is_anonymous,
+            u.reauthentication_sent_at, u.last_sign_in_at, u.banned_until, u.deleted_at, u.is_anonymous, u.is_sso_user,
+            (
+                select json_agg(\(MFAFactor.json) order by f.created_at, f.id)
+                from auth.mfa_factors as f
+                where f.user_id = u.id
+            ) as factors,
             (
                 select json_agg(
                     json_build_object(
@@ -60,6 +79,9 @@ extension AuthUser {
 
         """
 
+    /// Selects one user, deleted ones too.
+    static func selection(id: UUID) -> PostgresQuery { selection + "where u.id = \(id)" }
+
     /// Reads a row of ``selection``; nil when a column that is never empty is.
     init?(row: PostgresRow) {
         guard let id = row["id"].uuid else { return nil }
@@ -70,7 +92,8 @@ extension AuthUser {
         phone = row["phone"].string ?? ""
         appMetadata = Self.object(row["raw_app_meta_data"].json)
         userMetadata = Self.object(row["raw_user_meta_data"].json)
-        identities = (row["identities"].json?.arrayValue ?? []).map(Self.identity)
+        identities = (row["identities"].json?.arrayValue ?? []).map(Self.wireForm)
+        factors = (row["factors"].json?.arrayValue ?? []).map(Self.wireForm)
         // Rows written by other programs may lack these; the wire form always has them.
         createdAt = row["created_at"].timestamp ?? Timestamp(unixSeconds: 0)
         updatedAt = row["updated_at"].timestamp ?? createdAt
@@ -78,6 +101,7 @@ extension AuthUser {
         phoneConfirmedAt = row["phone_confirmed_at"].timestamp
         bannedUntil = Self.bannedUntil(row["banned_until"])
         isAnonymous = row["is_anonymous"].bool ?? false
+        isSSOUser = row["is_sso_user"].bool ?? false
         optionalMembers = Self.optionalColumns.compactMap { column, member in
             guard let text = row[column].string, !text.isEmpty else { return nil }
             return (member, Timestamp(text)?.description ?? text)
@@ -94,8 +118,8 @@ extension AuthUser {
         value.string == "infinity" ? Timestamp("9999-12-31T23:59:59Z") : value.timestamp
     }
 
-    /// PostgreSQL's JSON of an identity in the wire form: times in UTC, no member without a value.
-    private static func identity(_ value: JSON) -> JSON {
+    /// PostgreSQL's JSON of an identity or factor in the wire form: times in UTC, no member without a value.
+    static func wireForm(_ value: JSON) -> JSON {
         var members = JSONObject()
         for (name, value) in value.objectValue ?? [:] where !value.isNull {
             if name.hasSuffix("_at"), let moment = value.stringValue.flatMap({ Timestamp($0) }) {
@@ -113,8 +137,9 @@ extension AuthUser {
         AuthUser(
             id: .random(), audience: audience, role: "", email: email.text, phone: "",
             appMetadata: ["provider": "email", "providers": ["email"]], userMetadata: .object(data), identities: [],
+            factors: [],
             createdAt: now, updatedAt: now, emailConfirmedAt: nil, phoneConfirmedAt: nil, bannedUntil: nil,
-            isAnonymous: false, optionalMembers: [("confirmation_sent_at", now.description)])
+            isAnonymous: false, isSSOUser: false, optionalMembers: [("confirmation_sent_at", now.description)])
     }
 }
 
@@ -135,6 +160,7 @@ extension AuthUser {
         ])
         members["app_metadata"] = appMetadata
         members["user_metadata"] = userMetadata
+        if !factors.isEmpty { members["factors"] = .array(factors) }
         members["identities"] = .array(identities)
         members["created_at"] = .string(createdAt.description)
         members["updated_at"] = .string(updatedAt.description)

@@ -8,13 +8,14 @@ import Primitives
 struct NewSession: Sendable {
     let id: UUID
     let refreshToken: String
-    /// `password`, `anonymous`, ...
-    let method: String
+    let method: AuthenticationMethod
+    /// A name for the kind of device or client, for `single_session_per_user`; nil for none.
+    var tag: String?
     let userAgent: String?
     /// Nil for a peer without an IP address.
     let address: String?
 
-    init(method: String, request: HTTPRequest) {
+    init(_ method: AuthenticationMethod, request: HTTPRequest) {
         id = .random()
         refreshToken = Self.makeRefreshToken()
         self.method = method
@@ -24,7 +25,7 @@ struct NewSession: Sendable {
 
     /// What the access token says of it.
     func facts(now: Timestamp = .now()) -> SessionFacts {
-        SessionFacts(id: id, assuranceLevel: "aal1", methods: [AuthenticationMethod(method: method, at: now)])
+        SessionFacts(id: id, assuranceLevel: "aal1", methods: [AuthenticationEntry(method, at: now)])
     }
 
     /// Twelve letters and digits: 62 random bits, looked up by equality in an index and never guessed within a rate limit.
@@ -35,6 +36,9 @@ struct NewSession: Sendable {
         request.headers["user-agent"].map { String($0.prefix(500)) }
     }
 
+    /// True in SQL once the session is there, for entries of the audit log that tell of it.
+    var exists: PostgresQuery { "exists (select from auth.sessions as s where s.id = \(id))" }
+
     /// Inserts session, refresh token and authentication method for the user that `user`, a query of at most one row with
     /// the column `id`, finds; nothing when it finds none. Returns the session's id.
     func insertion(forUserFrom user: PostgresQuery) -> PostgresQuery {
@@ -42,8 +46,8 @@ struct NewSession: Sendable {
         with found as (
             \(user)
         ), session as (
-            insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip)
-            select \(id), found.id, now(), now(), 'aal1', \(userAgent), \(address)
+            insert into auth.sessions (id, user_id, created_at, updated_at, aal, user_agent, ip, tag)
+            select \(id), found.id, now(), now(), 'aal1', \(userAgent), \(address), \(tag)
             from found
             returning id, user_id
         ), token as (
@@ -52,11 +56,22 @@ struct NewSession: Sendable {
             from session
         ), method as (
             insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
-            select gen_random_uuid(), session.id, now(), now(), \(method)
+            select gen_random_uuid(), session.id, now(), now(), \(method.rawValue)
             from session
         )
         select id
         from session
         """
+    }
+
+    /// Inserts the session for a user known to be there and marks the sign-in.
+    func insertion(for user: UUID) -> PostgresQuery {
+        insertion(
+            forUserFrom: """
+                update auth.users
+                set last_sign_in_at = now(), updated_at = now()
+                where id = \(user)
+                returning id
+                """)
     }
 }

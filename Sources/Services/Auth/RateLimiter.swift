@@ -4,39 +4,55 @@ import HTTP
 import Primitives
 import Synchronization
 
-/// Refuses clients that call too often. A lock is held for no longer than a dictionary look-up.
+/// Refuses who calls too often. A lock is held for no longer than a dictionary look-up.
 final class RateLimiter: Sendable {
-    enum Kind {
-        case signUp
-        case token
-        case anonymousSignIn
+    /// The buckets of one limit. A class, as a mutex can be no element of a dictionary.
+    private final class Buckets: Sendable {
+        let buckets: Mutex<TokenBuckets>
+        init(_ limit: TokenBucketLimit, maxKeys: Int) { buckets = Mutex(TokenBuckets(limit, maxKeys: maxKeys)) }
     }
 
-    private let signUps: Mutex<TokenBuckets>
-    private let tokens: Mutex<TokenBuckets>
-    private let anonymousSignIns: Mutex<TokenBuckets>
+    private let buckets: [RateLimit: Buckets]
     private let exemptsLoopback: Bool
 
     init(_ limits: AuthRateLimits) {
-        signUps = Mutex(TokenBuckets(limits.signUps, maxKeys: limits.maxAddresses))
-        tokens = Mutex(TokenBuckets(limits.tokens, maxKeys: limits.maxAddresses))
-        anonymousSignIns = Mutex(TokenBuckets(limits.anonymousSignIns, maxKeys: limits.maxAddresses))
+        buckets = Dictionary(
+            uniqueKeysWithValues: RateLimit.allCases.map { kind in
+                (kind, Buckets(limits[kind], maxKeys: kind.scope == .server ? 2 : limits.maxAddresses))
+            })
         exemptsLoopback = limits.exemptsLoopback
     }
 
+    /// Counts a request against a limit by address.
+    ///
     /// - Throws: `overRequestRateLimit`, with the seconds to wait.
-    func admit(_ request: HTTPRequest, _ kind: Kind) throws(AuthError) {
+    func admit(_ request: HTTPRequest, _ kind: RateLimit) throws(AuthError) {
         guard let address = ClientAddress(request.remoteAddress) else { return }
         if exemptsLoopback, address.isLoopback { return }
+        try take(kind, address.limitKey, request)
+    }
+
+    /// Counts an attempt at an account.
+    ///
+    /// - Parameter account: names it, whether it exists or not: an unknown one must be limited alike.
+    func admit(_ request: HTTPRequest, _ kind: RateLimit, account: String) throws(AuthError) {
+        try take(kind, account, request)
+    }
+
+    /// Counts something the server does against what it may do in all.
+    func admitForServer(_ kind: RateLimit, _ request: HTTPRequest) throws(AuthError) {
+        try take(kind, "", request)
+    }
+
+    /// Forgets the attempts at an account, after one that was right.
+    func forgive(_ kind: RateLimit, account: String) {
+        buckets[kind]?.buckets.withLock { $0.forget(account) }
+    }
+
+    private func take(_ kind: RateLimit, _ key: String, _ request: HTTPRequest) throws(AuthError) {
         let now = Duration.nanoseconds(Int64(request.loop.monotonicNanoseconds))
-        let wait =
-            switch kind {
-            case .signUp: signUps.withLock { $0.take(address.limitKey, now: now) }
-            case .token: tokens.withLock { $0.take(address.limitKey, now: now) }
-            case .anonymousSignIn: anonymousSignIns.withLock { $0.take(address.limitKey, now: now) }
-            }
-        guard let wait else { return }
+        guard let wait = buckets[kind]?.buckets.withLock({ $0.take(key, now: now) }) else { return }
         throw AuthError(
-            .overRequestRateLimit, "Request rate limit reached", retryAfter: .seconds(wait.components.seconds + 1))
+            kind.code, kind.message, retryAfter: .seconds(wait.components.seconds + 1), limit: kind.setting)
     }
 }

@@ -53,6 +53,12 @@ package struct TokenBuckets: Sendable {
         return isGranted ? nil : limit.interval * ((1 - bucket.tokens) / Double(limit.count))
     }
 
+    /// Fills `key`'s bucket again.
+    package mutating func forget(_ key: String) {
+        younger[key] = nil
+        older[key] = nil
+    }
+
     private mutating func remember(_ bucket: Bucket, under key: String) {
         if younger[key] == nil, younger.count >= maxKeysPerGeneration {
             older = younger

@@ -105,15 +105,18 @@ static const unsigned char asset_33[] = {
 #embed "sql/migrations/20261121010100_restrict_statement_statistics.sql"
 };
 static const unsigned char asset_34[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121023000_create_auth_sso.sql"
 };
 static const unsigned char asset_35[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_36[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_37[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_38[] = {
 #embed "web/welcome.html"
 };
 
@@ -152,9 +155,10 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121003300_watch_schema_changes.sql", asset_31, sizeof asset_31},
     {"sql/migrations/20261121010000_create_statement_statistics.sql", asset_32, sizeof asset_32},
     {"sql/migrations/20261121010100_restrict_statement_statistics.sql", asset_33, sizeof asset_33},
-    {"sql/prepare.sql", asset_34, sizeof asset_34},
-    {"web/atoll.css", asset_35, sizeof asset_35},
-    {"web/robots.txt", asset_36, sizeof asset_36},
-    {"web/welcome.html", asset_37, sizeof asset_37},
+    {"sql/migrations/20261121023000_create_auth_sso.sql", asset_34, sizeof asset_34},
+    {"sql/prepare.sql", asset_35, sizeof asset_35},
+    {"web/atoll.css", asset_36, sizeof asset_36},
+    {"web/robots.txt", asset_37, sizeof asset_37},
+    {"web/welcome.html", asset_38, sizeof asset_38},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -251,6 +251,11 @@ extension ProjectConfiguration {
             package var statementTimeout: Duration = .seconds(10)
             package var refreshLockTimeout: Duration = .seconds(5)
             package var flowStateLifetime: Duration = .seconds(300)
+            package var factorRequests = 15
+            package var passwordAttempts = 20
+            package var codeAttempts = 20
+            package var isSingleSessionPerUser = false
+            package var functionHookTimeout: Duration = .seconds(2)
             package var maxLimitedAddresses = 65_536
             package var exemptsLoopback = true
 
@@ -270,6 +275,21 @@ extension ProjectConfiguration {
                 Field.key(
                     "flow_state_expiry", \.flowStateLifetime, .duration(.seconds(1)...(.seconds(86_400))),
                     "How long a sign-in at an external provider may take, and how long its code can be exchanged.")
+                Field.key(
+                    "single_session_per_user", \.isSingleSessionPerUser, .boolean,
+                    "Whether a sign-in ends the user's other sessions.")
+                Field.key(
+                    "hook_function_timeout", \.functionHookTimeout,
+                    .duration(.milliseconds(1)...(.seconds(60))), "The longest a hook in the database may run.")
+                Field.key(
+                    "factor_requests", \.factorRequests, .integer(0...Int.max),
+                    "Challenges, and verifications, of second factors in a minute and address.")
+                Field.key(
+                    "password_attempts", \.passwordAttempts, .integer(1...1_000_000),
+                    "Wrong passwords in 5 minutes for one account from one address.")
+                Field.key(
+                    "code_attempts", \.codeAttempts, .integer(1...1_000_000),
+                    "Wrong codes in 5 minutes for one account.")
                 Field.key(
                     "max_limited_addresses", \.maxLimitedAddresses, .integer(1...10_000_000),
                     "Client addresses whose calls are counted; beyond it those unseen for longest are forgotten.")

@@ -10,13 +10,13 @@ extension AuthService {
     /// A flow whose code was presented; its row is already gone.
     private struct Redeemed {
         var userID: UUID
-        var method: String
+        var method: AuthenticationMethod
         var tokens: ProviderTokens
     }
 
     /// A value, not an error: the code is spent, which must be committed, although the exchange is refused.
     private enum Outcome {
-        case signedIn(AuthUser, NewSession, ProviderTokens)
+        case signedIn(IssuedSession, ProviderTokens)
         case refused(AuthError)
     }
 
@@ -41,10 +41,9 @@ extension AuthService {
         }
         switch outcome {
         case .refused(let error): throw error
-        case .signedIn(let user, let session, let tokens):
+        case .signedIn(let session, let tokens):
             counters.signIns.increment()
-            let json = try issuer.session(for: user, in: session.facts(), refreshToken: session.refreshToken)
-            return .json(tokens.added(to: json))
+            return .json(tokens.added(to: session.json))
         }
     }
 
@@ -78,7 +77,9 @@ extension AuthService {
         } catch {
             throw AuthError(error)
         }
-        return Redeemed(userID: userID, method: row["authentication_method"].string ?? "", tokens: tokens)
+        let method = row["authentication_method"].string.flatMap { AuthenticationMethod(rawValue: $0) }
+        guard let method else { throw FlowState.notFound }
+        return Redeemed(userID: userID, method: method, tokens: tokens)
     }
 
     private static func open(
@@ -91,24 +92,14 @@ extension AuthService {
     private func signIn(
         by flow: Redeemed, in transaction: PostgresTransaction, _ request: HTTPRequest
     ) async throws -> Outcome {
-        let session = NewSession(method: flow.method, request: request)
-        let results = try await transaction.run([
-            session.insertion(
-                forUserFrom: """
-                    update auth.users
-                    set last_sign_in_at = now(), updated_at = now()
-                    where id = \(flow.userID) and deleted_at is null
-                        and (banned_until is null or banned_until <= now())
-                    returning id
-                    """),
-            AuthUser.selection + "where u.id = \(flow.userID) and u.deleted_at is null",
-        ])
-        guard let row = results.last?.onlyRow, let user = AuthUser(row: row) else {
-            return .refused(FlowState.notFound)
-        }
-        guard results.first?.onlyRow != nil else {
+        let found = try await transaction.query(
+            AuthUser.selection + "where u.id = \(flow.userID) and u.deleted_at is null")
+        guard let row = found.onlyRow, let user = AuthUser(row: row) else { return .refused(FlowState.notFound) }
+        guard !user.isBanned(at: .now()) else {
             return .refused(AuthError(.userBanned, "User is banned", status: 403))
         }
-        return .signedIn(user, session, flow.tokens)
+        let session = try await open(
+            NewSession(flow.method, request: request), for: user.id, request, in: transaction)
+        return .signedIn(session, flow.tokens)
     }
 }
