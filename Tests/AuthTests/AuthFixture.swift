@@ -49,7 +49,7 @@ struct AuthFixture: Sendable {
             configuration: configuration, database: database,
             access: AccessControl(
                 tokens: tokens, publishableKeys: [SecretString(publishableKey)], secretKeys: []),
-            tokens: tokens, workers: workers, log: .disabled, metrics: Metrics()
+            workers: workers, log: .disabled, metrics: Metrics()
         ).register(on: &router)
         let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
         let fixture = AuthFixture(

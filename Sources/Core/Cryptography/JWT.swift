@@ -76,17 +76,28 @@ package struct JWTCodec: Sendable {
 
     // MARK: Verification
 
+    private var checks: JWTChecks { JWTChecks(issuer: issuer, audiences: audiences, clockSkew: clockSkew) }
+
     /// The claims of a token whose signature, times, issuer and audience hold.
     package func verify(_ token: String, now: Timestamp = .now()) throws(JWTError) -> JWTClaims {
         let claims = try claims(ofSigned: token)
-        try checkTimes(claims, now: now)
-        try checkParties(claims)
+        try checks.check(claims, now: now)
         return JWTClaims(claims)
     }
 
     /// Checks again that claims verified earlier are within their time.
     package func verifyTimes(of claims: JWTClaims, now: Timestamp = .now()) throws(JWTError) {
-        try checkTimes(claims.members, now: now)
+        try JWTChecks(clockSkew: clockSkew).checkTimes(claims.members, now: now)
+    }
+
+    /// What a token says of who signed it with which key, before anybody has checked it: for finding the keys, never more.
+    package static func unverifiedParties(
+        of token: String, maxBytes: Int = 16 << 10
+    ) -> (issuer: String?, keyID: String?)? {
+        guard token.utf8.count <= maxBytes else { return nil }
+        let parts = token.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, let header = object(parts[0]), let claims = object(parts[1]) else { return nil }
+        return (claims["iss"]?.stringValue, header["kid"]?.stringValue)
     }
 
     private func claims(ofSigned token: String) throws(JWTError) -> JSONObject {
@@ -116,43 +127,6 @@ package struct JWTCodec: Sendable {
         }
         guard let key = keys.key(id: id, algorithm: algorithm) else { throw .unknownKey }
         return key
-    }
-
-    private func checkTimes(_ claims: JSONObject, now: Timestamp) throws(JWTError) {
-        let skew = Double(clockSkew.components.seconds)
-        let seconds = Double(now.unixSeconds)
-        if let expiry = try Self.time("exp", in: claims), seconds >= expiry + skew { throw .expired }
-        if let start = try Self.time("nbf", in: claims), seconds < start - skew { throw .notYetValid }
-        if let issued = try Self.time("iat", in: claims), seconds < issued - skew { throw .issuedInFuture }
-    }
-
-    private func checkParties(_ claims: JSONObject) throws(JWTError) {
-        if let issuer, claims["iss"]?.stringValue != issuer { throw .wrongIssuer }
-        guard let audiences else { return try Self.checkAudienceType(claims["aud"]) }
-        switch claims["aud"] {
-        case .string(let audience): guard audiences.contains(audience) else { throw .wrongAudience }
-        case .array(let values):
-            guard values.contains(where: { $0.stringValue.map(audiences.contains) ?? false }) else {
-                throw .wrongAudience
-            }
-        case nil: throw .wrongAudience
-        default: throw .invalidClaim("aud")
-        }
-    }
-
-    /// Whoever the token is for, the claim is a string or an array of strings (RFC 7519 section 4.1.3).
-    private static func checkAudienceType(_ claim: JSON?) throws(JWTError) {
-        switch claim {
-        case nil, .null?, .string?: return
-        case .array(let values)? where values.allSatisfy({ $0.stringValue != nil }): return
-        default: throw .invalidClaim("aud")
-        }
-    }
-
-    private static func time(_ name: String, in claims: JSONObject) throws(JWTError) -> Double? {
-        guard let claim = claims[name] else { return nil }
-        guard let seconds = claim.doubleValue else { throw .invalidClaim(name) }
-        return seconds
     }
 
     private static func object(_ part: Substring) -> JSONObject? {

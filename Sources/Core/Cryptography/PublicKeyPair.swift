@@ -50,6 +50,12 @@ final class PublicKeyPair: @unchecked Sendable {
         if isPrivate {
             guard let d = Self.bytes("d", in: jwk) else { throw .invalidKey }
             try parameters.add(OSSL_PKEY_PARAM_RSA_D, number: d)
+            let factors = Self.rsaFactors.compactMap { name, parameter in
+                Self.bytes(name, in: jwk).map { (parameter, $0) }
+            }
+            if factors.count == Self.rsaFactors.count {
+                for (parameter, number) in factors { try parameters.add(parameter, number: number) }
+            }
         }
         key = try parameters.makeKey(algorithm: "RSA", isPrivate: isPrivate)
         kind = .rsa
@@ -59,6 +65,13 @@ final class PublicKeyPair: @unchecked Sendable {
     deinit {
         EVP_PKEY_free(key)
     }
+
+    /// What makes signing four times as fast as by `d` alone; all or none of them. OpenSSL's names for them are macros that
+    /// Swift cannot see.
+    static let rsaFactors: [(name: String, parameter: String)] = [
+        ("p", "rsa-factor1"), ("q", "rsa-factor2"), ("dp", "rsa-exponent1"), ("dq", "rsa-exponent2"),
+        ("qi", "rsa-coefficient1"),
+    ]
 
     private static func bytes(_ name: String, in jwk: JSON) -> [UInt8]? {
         jwk[name]?.stringValue.flatMap(Base64URL.decode)

@@ -12,6 +12,7 @@ extension AuthConfiguration {
         isEmailEnabled = auth.email.enableSignup
         isAnonymousSignInEnabled = auth.enableAnonymousSignIns
         areEmailConfirmationsEnabled = auth.email.enableConfirmations
+        externalURL = project.authURL.hasSuffix("/") ? String(project.authURL.dropLast()) : project.authURL
         siteURL = auth.siteURL
         redirectPatterns = auth.additionalRedirectURLs
         flowStateLifetime = project.configuration.atoll.auth.flowStateLifetime

@@ -29,13 +29,12 @@ struct Services: Sendable {
         let accounts = try database(logins.auth, "auth")
         databases = [requests, accounts]
 
-        let keys = KeySet(signingKey: JWTKey(sharedSecret: project.secrets.jwtSecret.bytes))
-        let tokens = JWTCodec(keys: keys)
+        let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys()))
         let access = AccessControl(
-            tokens: tokens, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
+            keys: keys, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
         let auth = AuthService(
             configuration: AuthConfiguration(project, version: ServerVersion.current), database: accounts,
-            access: access, tokens: tokens, workers: workers, log: log, metrics: metrics)
+            access: access, workers: workers, log: log, metrics: metrics)
 
         var router = Router()
         let cors = project.configuration.atoll.cors
@@ -63,7 +62,8 @@ struct Services: Sendable {
             signUp: Self.signUp(through: router, key: project.secrets.publishableKey)
         ).register(on: &router)
         self.router = router
-        longLived = [{ await schema.run() }]
+        let keyWatch = SigningKeyWatch(project, keys, log: log)
+        longLived = [{ await schema.run() }, { try await keyWatch.run() }]
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.

@@ -79,7 +79,17 @@ enum CommandTree {
                                 isRepeatable: true)
                         ], run: GenerateCommands.keys),
                     Command(
-                        name: "bearer-jwt", summary: "Sign a token with the project's secret.",
+                        name: "signing-key", summary: "Make a key for signing tokens.",
+                        discussion:
+                            "Prints the private JSON Web Key, or writes it into the file that `signing_keys_path` under [auth] names where that is not there yet. With --append it is added to those in the file and waits there: publish it for 10 minutes, then let it sign with `atoll signing-keys rotate`.",
+                        options: [
+                            .init(
+                                name: "algorithm", value: "ALGORITHM", summary: "the algorithm; ES256 by default",
+                                choices: ["ES256", "RS256"]),
+                            .init(name: "append", summary: "add the key to the file"),
+                        ], run: SigningKeyCommands.generate),
+                    Command(
+                        name: "bearer-jwt", summary: "Sign a token with the project's current key.",
                         options: [
                             .init(
                                 name: "role", value: "ROLE",
@@ -90,6 +100,23 @@ enum CommandTree {
                                 name: "valid-for", value: "DURATION", summary: "how long it is valid; 30m by default"),
                             .init(name: "payload", value: "JSON", summary: "further claims, as a JSON object"),
                         ], run: GenerateCommands.bearerJWT),
+                ]),
+            Command(
+                name: "signing-keys", summary: "Rotate the keys that tokens are signed with.",
+                discussion:
+                    "They are in the file that `signing_keys_path` under [auth] names. A running server takes changes up within seconds.",
+                commands: [
+                    Command(
+                        name: "list", summary: "Print the keys and what each is for.", run: SigningKeyCommands.list),
+                    Command(
+                        name: "rotate", summary: "Let the key that waits sign.",
+                        discussion: "The key that signed so far goes on verifying the tokens it has signed.",
+                        run: SigningKeyCommands.rotate),
+                    Command(
+                        name: "revoke", summary: "Refuse all tokens of a key from now on.",
+                        discussion:
+                            "Of a key that has signed before, once its last token has expired, or at once when it has leaked.",
+                        arguments: [.init(name: "KID", summary: "the key's id")], run: SigningKeyCommands.revoke),
                 ]),
             Command(
                 name: "completion", summary: "Print the completion script of a shell.",

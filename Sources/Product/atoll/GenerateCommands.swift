@@ -31,7 +31,7 @@ enum GenerateCommands {
         if let subject = invocation.value("sub") { claims["sub"] = .string(subject) }
         claims["iat"] = JSON(now)
         claims["exp"] = JSON(try expiry(invocation, now: now))
-        let codec = JWTCodec(keys: KeySet(signingKey: JWTKey(sharedSecret: project.secrets.jwtSecret.bytes)))
+        let codec = JWTCodec(keys: try project.tokenKeys())
         Output.print(try codec.sign(claims))
         return 0
     }

@@ -13,6 +13,8 @@ package struct AuthConfiguration: Sendable {
 
     /// `iss` of access tokens: the API's address followed by `/auth/v1`.
     package var issuer: String
+    /// Where clients reach the service, without a slash at its end.
+    package var externalURL: String
     /// `aud` of access tokens and of new users.
     package var audience = "authenticated"
     /// How long an access token is valid; whole seconds, at most a week.
@@ -68,6 +70,7 @@ package struct AuthConfiguration: Sendable {
 
     package init(issuer: String, version: String) {
         self.issuer = issuer
+        externalURL = issuer
         self.version = version
     }
 

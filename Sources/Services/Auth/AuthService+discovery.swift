@@ -21,6 +21,22 @@ extension AuthService {
         return response
     }
 
+    /// `GET /.well-known/openid-configuration` (OpenID Connect Discovery 1.0): who issues the tokens and where their keys are, for
+    /// those who verify them. Atoll is no authorization server for others, so no endpoints of one are named.
+    var discoveryDocument: HTTPResponse {
+        let algorithms = tokens.keys.publicJWKS["keys"]?.arrayValue?.compactMap { $0["alg"] } ?? []
+        var response = HTTPResponse.json([
+            "issuer": .string(configuration.issuer),
+            "jwks_uri": .string(configuration.externalURL + "/.well-known/jwks.json"),
+            "response_types_supported": ["code"], "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": .array(
+                algorithms.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }),
+            "claims_supported": ["iss", "sub", "aud", "exp", "iat", "email", "phone", "role", "session_id"],
+        ])
+        response.headers.append("Cache-Control", "public, max-age=600")
+        return response
+    }
+
     /// External providers clients may ask about; none is there yet.
     private static let providers = [
         "apple", "azure", "bitbucket", "discord", "facebook", "figma", "fly", "github", "gitlab", "google", "kakao",

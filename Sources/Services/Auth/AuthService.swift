@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Cryptography
+import Cryptography
 package import EventLoop
 package import HTTP
 package import Platform
@@ -13,7 +13,6 @@ package struct AuthService: Sendable {
     let configuration: AuthConfiguration
     let database: Database
     let access: AccessControl
-    let tokens: JWTCodec
     let hasher: PasswordHasher
     let limiter: RateLimiter
     /// Where browsers may be sent.
@@ -21,6 +20,9 @@ package struct AuthService: Sendable {
     let hooks: AuthHooks
     let log: Log
     let counters: AuthCounters
+
+    /// Signs and verifies tokens with the keys now in force.
+    var tokens: JWTCodec { access.keys.codec }
 
     var issuer: AccessTokenIssuer {
         AccessTokenIssuer(
@@ -30,17 +32,15 @@ package struct AuthService: Sendable {
     /// - Parameters:
     ///   - database: logs in as `supabase_auth_admin`; its search path holds `public`, because triggers of the project on
     ///     `auth.users` name their tables without a schema.
-    ///   - access: knows the project's API keys.
-    ///   - tokens: signs access tokens.
+    ///   - access: knows the project's API keys, and the keys its tokens are signed with.
     ///   - workers: where passwords are hashed; its queue bounds how many wait.
     package init(
-        configuration: AuthConfiguration, database: Database, access: AccessControl, tokens: JWTCodec,
+        configuration: AuthConfiguration, database: Database, access: AccessControl,
         workers: WorkerPool, log: Log, metrics: Metrics
     ) {
         self.configuration = configuration
         self.database = database
         self.access = access
-        self.tokens = tokens
         hasher = PasswordHasher(workers: workers, cost: configuration.bcryptCost)
         limiter = RateLimiter(configuration.rateLimits)
         redirects = RedirectAllowList(siteURL: configuration.siteURL, patterns: configuration.redirectPatterns)
@@ -61,6 +61,7 @@ package struct AuthService: Sendable {
     private func registerDiscovery(on router: inout Router) {
         router.on(.get, "/auth/v1/health") { _ in health }
         router.on(.get, "/auth/v1/.well-known/jwks.json") { _ in keySet }
+        router.on(.get, "/auth/v1/.well-known/openid-configuration") { _ in discoveryDocument }
         router.on(.get, "/auth/v1/settings", settings)
     }
 

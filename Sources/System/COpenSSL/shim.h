@@ -21,4 +21,5 @@ static const uint64_t copenssl_no_renegotiation = SSL_OP_NO_RENEGOTIATION;
 static const uint64_t copenssl_ignore_unexpected_eof = SSL_OP_IGNORE_UNEXPECTED_EOF;
 static const int copenssl_pkey_public_key = EVP_PKEY_PUBLIC_KEY;
 static const int copenssl_pkey_keypair = EVP_PKEY_KEYPAIR;
+static inline EVP_PKEY *copenssl_generate_rsa(unsigned int bits) { return EVP_RSA_gen(bits); }
 static inline EVP_PKEY *copenssl_generate_p256(void) { return EVP_EC_gen("P-256"); }

@@ -9,17 +9,23 @@ package import Primitives
 /// signed for `anon` or `service_role`, or an opaque `sb_publishable_` or `sb_secret_` key. A bearer token beside the key
 /// says who the user is and then decides alone.
 package struct AccessControl: Sendable {
-    private let tokens: JWTCodec
+    /// The keys of tokens in force.
+    package let keys: TokenKeys
     private let publishableKeys: [SecretString]
     private let secretKeys: [SecretString]
     private let verified = VerifiedTokens(maxEntries: 8192)
 
+    /// As ``init(keys:publishableKeys:secretKeys:)``, with keys that do not change.
+    package init(tokens: JWTCodec, publishableKeys: [SecretString], secretKeys: [SecretString]) {
+        self.init(keys: TokenKeys(tokens), publishableKeys: publishableKeys, secretKeys: secretKeys)
+    }
+
     /// - Parameters:
-    ///   - tokens: verifies API keys and users' tokens alike, so it should ask for no issuer or audience.
+    ///   - keys: verify API keys and users' tokens alike.
     ///   - publishableKeys: opaque keys that stand for `anon`.
     ///   - secretKeys: opaque keys that stand for `service_role`.
-    package init(tokens: JWTCodec, publishableKeys: [SecretString], secretKeys: [SecretString]) {
-        self.tokens = tokens
+    package init(keys: TokenKeys, publishableKeys: [SecretString], secretKeys: [SecretString]) {
+        self.keys = keys
         // An empty key would let everybody in who sends an empty header.
         self.publishableKeys = publishableKeys.filter { !$0.isEmpty }
         self.secretKeys = secretKeys.filter { !$0.isEmpty }
@@ -61,7 +67,7 @@ package struct AccessControl: Sendable {
     private func principal(ofKey key: String, _ now: Timestamp) throws(AccessError) -> Principal {
         if let role = opaqueKeyRole(key) { return Principal(role: role) }
         guard let token = try? verifiedToken(key, now), token.namesRole, let holder = token.principal,
-            holder.role != .authenticated
+            holder.role != .authenticated, !holder.isForeign
         else { throw .invalidKey }
         return holder
     }
@@ -77,11 +83,11 @@ package struct AccessControl: Sendable {
 
     /// A token's signature is checked once; its times with every request.
     private func verifiedToken(_ text: String, _ now: Timestamp) throws(JWTError) -> VerifiedTokens.Token {
-        if let known = verified.token(text) {
-            try tokens.verifyTimes(of: known.claims, now: now)
+        if let known = verified.token(text), known.generation == keys.generation {
+            try JWTChecks().checkTimes(known.claims.members, now: now)
             return known
         }
-        let token = VerifiedTokens.Token(try tokens.verify(text, now: now))
+        let token = try keys.verify(text, now: now)
         verified.insert(token, text)
         return token
     }

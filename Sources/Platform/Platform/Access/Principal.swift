@@ -18,15 +18,18 @@ package struct Principal: Sendable {
     package let sessionID: UUID?
     /// Whether the user signed in without naming themselves.
     package let isAnonymous: Bool
+    /// Whether another identity service issued the token (`[auth.third_party]`).
+    package let isForeign: Bool
     /// The claims as JSON text: the value of `request.jwt.claims`.
     package let claims: String
 
     /// - Parameter verified: claims whose signature was checked, or the server's own for a key that is no token.
-    package init(role: Role, verified: JWTClaims) {
+    package init(role: Role, verified: JWTClaims, isForeign: Bool = false) {
         self.role = role
-        userID = verified.subject.flatMap { UUID($0) }
+        self.isForeign = isForeign
+        userID = isForeign ? nil : verified.subject.flatMap { UUID($0) }
         tenantID = verified["app_metadata"]?["tenant_id"]?.stringValue.flatMap { UUID($0) }
-        sessionID = verified["session_id"]?.stringValue.flatMap { UUID($0) }
+        sessionID = isForeign ? nil : verified["session_id"]?.stringValue.flatMap { UUID($0) }
         isAnonymous = verified["is_anonymous"] == true
         claims = verified.text
     }

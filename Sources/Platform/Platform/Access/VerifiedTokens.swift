@@ -7,7 +7,7 @@ internal import Synchronization
 /// half of the processor time of a small read.
 ///
 /// Only good tokens are kept, and the whole text is the key, so a forged token is never found here. Times are not part of
-/// what is kept: whoever looks a token up checks them. The keys that verified it do not change within one `AccessControl`.
+/// what is kept: whoever looks a token up checks them, and whether the keys in force are still those that verified it.
 final class VerifiedTokens: Sendable {
     /// What a good token says.
     struct Token: Sendable {
@@ -16,13 +16,19 @@ final class VerifiedTokens: Sendable {
         let namesRole: Bool
         /// Nil when the role is none that requests can have. A token that names no role is a visitor's with claims.
         let principal: Principal?
+        /// That of the keys that verified it; see ``TokenKeys``.
+        let generation: Int
 
-        init(_ claims: JWTClaims) {
+        init(_ claims: JWTClaims, generation: Int = 0, isForeign: Bool = false) {
             self.claims = claims
+            self.generation = generation
             let claim = claims["role"]
             namesRole = claim != nil
             let role = claim == nil ? Role.anon : claim?.stringValue.flatMap(Role.init)
-            principal = role.map { Principal(role: $0, verified: claims) }
+            // Only the project itself says who its back end is.
+            principal =
+                isForeign && role == .serviceRole
+                ? nil : role.map { Principal(role: $0, verified: claims, isForeign: isForeign) }
         }
     }
 
