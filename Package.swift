@@ -40,6 +40,7 @@ let package = Package(
         // System: C libraries and embedded files.
         system("CPostgres"),
         system("COpenSSL"),
+        system("CCurl"),
         system("CCrypt"),
         .target(name: "CLinux", path: "Sources/System/CLinux"),
         .target(
@@ -54,6 +55,7 @@ let package = Package(
         library("Core", "Processes", ["EventLoop", "CLinux"]),
         library("Core", "Cryptography", ["Primitives", "COpenSSL", "CCrypt"]),
         library("Core", "HTTP", ["Primitives", "EventLoop", "CLinux", "COpenSSL"]),
+        library("Core", "HTTPClient", ["Primitives", "EventLoop", "HTTP", "CCurl"]),
         library("Core", "Postgres", ["Primitives", "EventLoop", "CPostgres", "CLinux"]),
 
         // Platform: what every service shares.
@@ -98,6 +100,9 @@ let package = Package(
         tests("ProcessesTests", ["Processes", "EventLoop", "CLinux"]),
         tests("CryptographyTests", ["Cryptography", "Primitives"]),
         tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux", "COpenSSL"]),
+        tests(
+            "HTTPClientTests",
+            ["HTTPClient", "HTTP", "EventLoop", "Primitives", "TestSupport"]),
         tests(
             "PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Processes", "Primitives", "TestSupport"]),
         tests(
