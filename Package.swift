@@ -96,10 +96,10 @@ let package = Package(
 
         // Tests.
         tests("PrimitivesTests", ["Primitives"]),
-        tests("EventLoopTests", ["EventLoop", "Primitives", "CLinux"]),
+        tests("EventLoopTests", ["EventLoop", "Primitives", "TestSupport", "CLinux"]),
         tests("ProcessesTests", ["Processes", "EventLoop", "CLinux"]),
         tests("CryptographyTests", ["Cryptography", "Primitives"]),
-        tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "CLinux", "COpenSSL"]),
+        tests("HTTPTests", ["HTTP", "EventLoop", "Primitives", "TestSupport", "CLinux", "COpenSSL"]),
         tests(
             "HTTPClientTests",
             ["HTTPClient", "HTTP", "EventLoop", "Primitives", "TestSupport"]),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import EventLoop
@@ -6,7 +7,7 @@ import Testing
 @Suite("TimerHeap")
 struct TimerHeapTests {
     @Test func popsInOrderForAnyInsertionOrder() {
-        var generator = SplitMix(state: 42)
+        var generator = SeededGenerator(seed: 42)
         var heap = TimerHeap()
         var fired: [UInt64] = []
         var timers: [LoopTimer] = []
@@ -39,18 +40,5 @@ struct TimerHeapTests {
         heap.cancel(timer)
         #expect(count == 1)
         #expect(heap.count == 0)
-    }
-}
-
-/// A seeded generator, so that a failing run can be repeated.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import TestSupport
 import Testing
 
 @testable import HTTP
@@ -182,7 +183,7 @@ struct RequestParserTests {
 
     /// However the bytes are cut, the outcome is the same, and nothing outside the input is named.
     @Test func cutsDoNotChangeTheOutcome() {
-        var generator = SplitMix(state: 7)
+        var generator = SeededGenerator(seed: 7)
         let seeds = Self.refusals.map(\.head) + ["GET /x?y HTTP/1.1\r\nHost: a\r\nA: b\r\n\r\n"]
         for _ in 0..<4_000 {
             var bytes = Array(seeds.randomElement(using: &generator)?.utf8.prefix(300) ?? "".utf8.prefix(0))
@@ -222,18 +223,5 @@ struct RequestParserTests {
             }
         }
         return Result()
-    }
-}
-
-/// A seeded generator, so that a failing run can be repeated.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

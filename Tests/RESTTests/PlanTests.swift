@@ -62,7 +62,7 @@ struct PlanTests {
         Refusal(path: "/a/b/c", code: "PGRST125", status: 404),
         Refusal(path: "/rpc/nothing", code: "PGRST202", status: 404),
         Refusal(path: "/rpc/add", query: "b=1", code: "PGRST202", status: 404),
-        Refusal(method: .delete, path: "/rpc/add", code: "PGRST117", status: 405),
+        Refusal(method: .delete, path: "/rpc/add", code: "PGRST101", status: 405),
         Refusal(path: "/items", query: "id=equals.1", code: "PGRST100", status: 400),
         Refusal(method: .delete, path: "/items", query: "id=eq.%ff", code: "PGRST100", status: 400),
         Refusal(method: .patch, path: "/items", query: "id=eq.%4", body: "{}", code: "PGRST100", status: 400),

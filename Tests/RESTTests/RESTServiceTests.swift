@@ -220,7 +220,7 @@ struct RESTServiceTests {
         ("/projects?select=name,newest(id)&id=eq.1", #"[{"name":"home","newest":{"id":1}}]"#),
         ("/projects?select=name,...notes(id,data)&id=eq.1", #"[{"name":"home","id":[1],"data":[{"n": 1}]}]"#),
         ("/projects?select=id,...notes()&id=eq.2", #"[{"id":2}]"#),
-        ("/projects?select=id&notes=is.null&select=id,notes()", "[]"),
+        ("/projects?select=id,notes()&notes=is.null", "[]"),
         (
             "/notes?select=id,...projects(id,project:name)&order=projects(name).desc",
             #"[{"id":2,"id":2,"project":"work"}, |{"id":1,"id":1,"project":"home"}]"#

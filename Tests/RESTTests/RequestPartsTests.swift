@@ -6,7 +6,7 @@ import Testing
 struct PreferencesTests {
     @Test func keepsWhatIsUnknownForStrictHandling() {
         let preferences = Preferences(headers: ["return=all, handling=strict", "nonsense,count=none, max-affected=-1"])
-        #expect(preferences.invalid == ["return=all", "nonsense", "max-affected=-1"])
+        #expect(preferences.invalid == ["return=all", "nonsense", "count=none", "max-affected=-1"])
     }
 
     @Test func firstOfOneKindWins() {
@@ -70,9 +70,14 @@ struct CSVTests {
 
 struct SimilarityTests {
     @Test func suggestsOnlyWhatIsClose() {
-        #expect(Similarity.best(of: ["projects", "clients"], to: "projectx") == "projects")
-        #expect(Similarity.best(of: ["projects", "clients"], to: "projxxxx") == nil)
-        #expect(Similarity.best(of: [], to: "a") == nil)
+        let names = ["projects", "clients"]
+        #expect(Similarity.best(of: names, to: "projectx", threshold: Similarity.nameThreshold) == "projects")
+        #expect(Similarity.best(of: names, to: "projxxxx", threshold: Similarity.nameThreshold) == nil)
+        #expect(Similarity.best(of: names, to: "projxxxx", threshold: Similarity.looseThreshold) == "projects")
+        #expect(Similarity.best(of: names, to: "Clients", threshold: 1) == "clients")
+        // As far apart, and without two letters in a row in common.
+        #expect(Similarity.best(of: ["axbxcx"], to: "zbzczz", threshold: Similarity.looseThreshold) == nil)
+        #expect(Similarity.best(of: [], to: "a", threshold: 0) == nil)
     }
 }
 
@@ -81,8 +86,9 @@ struct DatabaseRefusalTests {
         ("23505", false, 409), ("42501", true, 401), ("42501", false, 403), ("42P01", false, 404),
         ("22P02", false, 400),
         ("25006", false, 405), ("P0001", false, 400), ("P0002", false, 500), ("PT418", false, 418),
-        ("PTabc", false, 400),
-        ("PT999999", false, 400), ("40001", false, 500), ("57014", false, 500), ("08006", false, 503),
+        ("PTabc", false, 500),
+        ("PT999999", false, 500), ("21000", false, 500), ("40001", false, 500), ("57014", false, 500),
+        ("08006", false, 503),
     ])
     func mapsStates(_ state: String, _ isAnonymous: Bool, _ status: Int) {
         let refusal = RESTError.DatabaseRefusal(

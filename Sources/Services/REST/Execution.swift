@@ -46,7 +46,11 @@ struct Execution: Sendable {
         return false
     }
 
-    private var isReadOnly: Bool { request.action == .read || request.action == .call(readOnly: true) }
+    /// Whether nothing may be written: a function that says it is stable is held to it, whichever the method.
+    private var isReadOnly: Bool {
+        if case .call(let call) = plan.source, call.function.volatility != .volatile { return true }
+        return request.action == .read || request.action == .call(readOnly: true)
+    }
 
     /// - Throws: `PostgresError`, or ``RESTError`` where the result is refused, and then nothing is committed.
     func run(on database: Database, settings: [(name: String, value: String)]) async throws -> Outcome {
@@ -97,9 +101,8 @@ struct Execution: Sendable {
         let rowCount = Int(outcome.result.string(0, Statement.ColumnIndex.rowCount) ?? "") ?? 0
         if request.action == .upsert, rowCount != 1 { throw .upsertKeyMismatch }
         if wantsOneRow, rowCount != 1 { throw .notSingular(rowCount: rowCount) }
-        if let limit = request.preferences.bindingMaxAffected, !isReadOnly || request.action == .call(readOnly: false),
-            rowCount > limit
-        {
+        let affects = request.action != .read && request.action != .call(readOnly: true)
+        if let limit = request.preferences.bindingMaxAffected, affects, rowCount > limit {
             throw .tooManyAffected(rowCount: rowCount)
         }
     }

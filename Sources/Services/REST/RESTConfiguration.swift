@@ -58,6 +58,8 @@ package struct RESTConfiguration: Sendable {
     package var maxQueryBytes = 64 << 10
     /// The most filters, embedded relations and sort terms of one request together.
     package var maxTerms = 1000
+    /// A header that may be sent as a query parameter instead, and is no filter then: the gateway's `apikey`.
+    package var keyParameter: String?
     /// Settings given to each transaction, such as `app.settings.name`.
     package var settings: [(name: String, value: String)] = []
 

@@ -59,13 +59,21 @@ extension RESTError {
 }
 
 extension RESTError.DatabaseRefusal {
+    /// The status that `raise sqlstate 'PTnnn'` names, whose message is then the reason phrase.
+    var chosenStatus: Int? {
+        guard sqlState.hasPrefix("PT"), let status = Int(sqlState.dropFirst(2)), (100...999).contains(status) else {
+            return nil
+        }
+        return status
+    }
+
     /// The status of an SQLSTATE, by its whole or by its class (the first two characters).
     var status: Int {
-        if sqlState.hasPrefix("PT"), let status = Int(sqlState.dropFirst(2)), (100...999).contains(status) {
-            return status
-        }
+        if sqlState.hasPrefix("PT") { return chosenStatus ?? 500 }
         switch sqlState {
         case "42501": return isAnonymous ? 401 : 403
+        // A mistake of the schema's, such as a subquery with several rows, unless it is the client who left out a filter (safeupdate).
+        case "21000": return message.hasSuffix("requires a WHERE clause") ? 400 : 500
         case "22023" where message.hasPrefix("role ") && message.hasSuffix(" does not exist"): return 401
         case "23503", "23505": return 409
         case "25006": return 405

@@ -17,6 +17,7 @@ package enum RESTError: Error, Sendable {
     case mediaTypesUnavailable([String])
     case notEmbedded(String)
     case methodNotAllowed(String)
+    case callMethodNotAllowed(String)
     case invalidPreferences([String])
     case invalidPath
     case rootDisabled
@@ -24,7 +25,7 @@ package enum RESTError: Error, Sendable {
     // The plan.
     case relatedOrder(parent: String, relation: String)
     case aggregatesDisabled
-    case noRelationship(parent: String, child: String, hint: String?, schema: String, suggestion: String?)
+    case noRelationship(MissingRelationship)
     case ambiguousRelationship(parent: String, child: String, candidates: [AmbiguousRelationship])
     case noFunction(FunctionMismatch)
     case ambiguousFunction([String])
@@ -46,6 +47,22 @@ package enum RESTError: Error, Sendable {
     case connectionFailed
     case poolExhausted
     case internalError
+
+    /// What was searched when no relationship was found.
+    package struct MissingRelationship: Sendable, Hashable {
+        var parent: String
+        var child: String
+        /// What was written after `!`.
+        var hint: String?
+        var schema: String
+        var suggestion: Suggestion?
+
+        /// A name that is known, and the parent's or child's that it is like.
+        package struct Suggestion: Sendable, Hashable {
+            var similar: String
+            var mistaken: String
+        }
+    }
 
     /// A relationship that could have been meant, as PGRST201 lists it.
     package struct AmbiguousRelationship: Sendable, Hashable {
@@ -94,6 +111,7 @@ extension RESTError {
     var code: String {
         switch self {
         case .syntax: "PGRST100"
+        case .callMethodNotAllowed: "PGRST101"
         case .invalidBody: "PGRST102"
         case .rangeNotSatisfiable: "PGRST103"
         case .upsertNeedsKeyFilters: "PGRST105"
@@ -140,7 +158,7 @@ extension RESTError {
             400
         case .unauthorized(let code, _, _): code == "PGRST300" ? 500 : 401
         case .invalidPath, .rootDisabled, .noFunction, .noRelation: 404
-        case .upsertNeedsKeyFilters, .methodNotAllowed: 405
+        case .upsertNeedsKeyFilters, .methodNotAllowed, .callMethodNotAllowed: 405
         case .unknownSchema, .mediaTypesUnavailable, .notSingular: 406
         case .rangeNotSatisfiable: 416
         case .ambiguousRelationship, .ambiguousFunction: 300
@@ -167,14 +185,15 @@ extension RESTError {
             "None of these media types are available: \(types.joined(separator: ", "))"
         case .notEmbedded(let name): "'\(name)' is not an embedded resource in this request"
         case .methodNotAllowed(let method): "Unsupported HTTP method: \(method)"
+        case .callMethodNotAllowed(let method): "Cannot use the \(method) method on RPC"
         case .invalidPreferences: "Invalid preferences given with handling=strict"
         case .invalidPath: "Invalid path specified in request URL"
         case .rootDisabled: "Root endpoint metadata is disabled"
         case .notImplemented: "Feature not implemented"
         case .relatedOrder(_, let relation): "A related order on '\(relation)' is not possible"
         case .aggregatesDisabled: "Use of aggregate functions is not allowed"
-        case .noRelationship(let parent, let child, _, _, _):
-            "Could not find a relationship between '\(parent)' and '\(child)' in the schema cache"
+        case .noRelationship(let missing):
+            "Could not find a relationship between '\(missing.parent)' and '\(missing.child)' in the schema cache"
         case .ambiguousRelationship(let parent, let child, _):
             "Could not embed because more than one relationship was found for '\(parent)' and '\(child)'"
         case .noFunction(let mismatch): "Could not find the function \(mismatch.signature) in the schema cache"
@@ -210,8 +229,8 @@ extension RESTError {
         case .notImplemented(let details): .string(details)
         case .relatedOrder(let parent, let relation):
             "'\(parent)' and '\(relation)' do not form a many-to-one or one-to-one relationship"
-        case .noRelationship(let parent, let child, let hint, let schema, _):
-            "Searched for a foreign key relationship between '\(parent)' and '\(child)'\(hint.map { " using the hint '\($0)'" } ?? "") in the schema '\(schema)', but no matches were found."
+        case .noRelationship(let missing):
+            "Searched for a foreign key relationship between '\(missing.parent)' and '\(missing.child)'\(missing.hint.map { " using the hint '\($0)'" } ?? "") in the schema '\(missing.schema)', but no matches were found."
         case .ambiguousRelationship(_, _, let candidates):
             .array(
                 candidates.map {
@@ -228,7 +247,8 @@ extension RESTError {
         case .raised(let raised): JSON(raised.details)
         case .database(let refusal): JSON(refusal.details)
         case .invalidBody, .upsertNeedsKeyFilters, .upsertTakesNoRange, .upsertKeyMismatch, .unknownSchema,
-            .mediaTypesUnavailable, .notEmbedded, .methodNotAllowed, .invalidPath, .rootDisabled, .aggregatesDisabled,
+            .mediaTypesUnavailable, .notEmbedded, .methodNotAllowed, .callMethodNotAllowed, .invalidPath, .rootDisabled,
+            .aggregatesDisabled,
             .ambiguousFunction, .noColumn, .noRelation, .callAffectedNeedsSet, .invalidHeadersSetting,
             .invalidStatusSetting, .schemaCacheUnavailable, .connectionFailed, .poolExhausted, .internalError:
             .null
@@ -241,8 +261,8 @@ extension RESTError {
         case .unknownSchema(_, let exposed):
             "Only the following schemas are exposed: \(exposed.joined(separator: ", "))"
         case .notEmbedded(let name): "Verify that '\(name)' is included in the 'select' query parameter."
-        case .noRelationship(_, let child, _, _, let suggestion):
-            suggestion.map { "Perhaps you meant '\($0)' instead of '\(child)'." }
+        case .noRelationship(let missing):
+            missing.suggestion.map { "Perhaps you meant '\($0.similar)' instead of '\($0.mistaken)'." }
         case .ambiguousRelationship(_, let child, let candidates):
             "Try changing '\(child)' to one of the following: \(candidates.map { "'\($0.suggestion)'" }.joined(separator: ", ")). Find the desired relationship in the 'details' key."
         case .noFunction(let mismatch): mismatch.suggestion.map { "Perhaps you meant to call the function \($0)" }
@@ -254,7 +274,8 @@ extension RESTError {
         case .raised(let raised): raised.hint
         case .database(let refusal): refusal.hint
         case .syntax, .invalidBody, .rangeNotSatisfiable, .upsertNeedsKeyFilters, .upsertTakesNoRange,
-            .upsertKeyMismatch, .mediaTypesUnavailable, .methodNotAllowed, .invalidPreferences, .invalidPath,
+            .upsertKeyMismatch, .mediaTypesUnavailable, .methodNotAllowed, .callMethodNotAllowed, .invalidPreferences,
+            .invalidPath,
             .rootDisabled, .notImplemented, .relatedOrder, .aggregatesDisabled, .noColumn, .callAffectedNeedsSet,
             .notSingular, .tooManyAffected, .invalidHeadersSetting, .invalidStatusSetting, .unauthorized,
             .schemaCacheUnavailable, .connectionFailed, .poolExhausted, .internalError:
@@ -305,6 +326,7 @@ extension RESTError {
                     code == "PGRST302"
                         ? "Bearer" : "Bearer error=\"invalid_token\", error_description=\"\(message)\"")
             }
+        case .database(let refusal) where refusal.chosenStatus != nil: response.reason = refusal.message
         case .database where status == 401: response.headers.append("WWW-Authenticate", "Bearer")
         case .raised(let raised):
             response.reason = raised.statusText

@@ -9,6 +9,7 @@ extension RESTConfiguration {
     /// What `[api]` and `[atoll.rest]` of a project's configuration say.
     package init(_ api: ProjectConfiguration.API, _ limits: ProjectConfiguration.Atoll.REST = .init()) {
         self.init()
+        keyParameter = "apikey"
         preRequest = limits.preRequest
         transactionEnd =
             switch limits.transactionEnd {

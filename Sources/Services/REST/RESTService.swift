@@ -90,7 +90,8 @@ package struct RESTService: Sendable {
         case .create, .update, .upsert, .call(readOnly: false):
             let body = try await request.body.collect(upTo: configuration.maxBodyBytes)
             return try Payload(
-                body, contentType: parsed.contentType, columns: parsed.query.columns,
+                body, contentType: parsed.contentType,
+                columns: parsed.action == .upsert ? nil : parsed.query.columns,
                 isCall: parsed.action == .call(readOnly: false))
         }
     }
@@ -117,10 +118,7 @@ package struct RESTService: Sendable {
         var settings = configuration.settings
         settings.append(("search_path", Self.searchPath(parsed.schema, configuration)))
         settings.append(("request.jwt.claims", identity.claims ?? ""))
-        settings.append(("request.method", request.method.rawValue))
-        settings.append(("request.path", request.path))
-        settings.append(("request.headers", request.headers.jsonObject()))
-        settings.append(("request.cookies", RequestSettings.cookies(request.headers["cookie"])))
+        settings += RequestSettings.settings(of: request, path: parsed.path)
         if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
         if case .call(let call)? = plan?.source {
             for setting in call.function.settings where setting.name != Execution.isolationSetting {

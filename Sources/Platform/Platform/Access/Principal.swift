@@ -51,25 +51,7 @@ extension Principal {
         _ queries: [PostgresQuery], readOnly: Bool = false, request: HTTPRequest? = nil
     ) -> WorkUnit {
         var settings = [(name: "request.jwt.claims", value: claims)]
-        if let request { settings += Self.settings(of: request) }
+        if let request { settings += RequestSettings.settings(of: request) }
         return WorkUnit(role: role.rawValue, settings: settings, readOnly: readOnly, queries: queries)
-    }
-
-    private static func settings(of request: HTTPRequest) -> [(name: String, value: String)] {
-        [
-            (name: "request.method", value: request.method.rawValue),
-            (name: "request.path", value: request.path),
-            (name: "request.headers", value: request.headers.jsonObject()),
-            (name: "request.cookies", value: cookies(of: request).text),
-        ]
-    }
-
-    private static func cookies(of request: HTTPRequest) -> JSON {
-        var members = JSONObject()
-        for pair in (request.headers["cookie"] ?? "").split(separator: ";") {
-            let parts = pair.drop { $0 == " " }.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            if parts.count == 2, !parts[0].isEmpty { members[String(parts[0])] = .string(String(parts[1])) }
-        }
-        return .object(members)
     }
 }

@@ -99,30 +99,15 @@ struct FunctionResolution {
                 suggestion: takesNames ? suggestion(name, names, overloads) : nil))
     }
 
-    /// A function with a similar name; of overloads, the one that shares most of the names.
+    /// A function with a similar name; of overloads, the one whose list of parameters is most like the one given.
     private func suggestion(_ name: String, _ names: Set<String>, _ overloads: [Function]) -> String? {
         if overloads.isEmpty {
             return cache.similarFunction(to: name, in: request.schema).map { "\(request.schema).\($0)" }
         }
-        var best: (function: Function, score: Double)?
-        for function in overloads where !function.parameters.isEmpty && function.unnamedParameter == nil {
-            let parameters = function.parameters.map(\.name)
-            let matched = names.reduce(0.0) { sum, given in
-                sum + (parameters.map { Similarity.score($0, given) }.max() ?? 0)
-            }
-            let score = matched / Double(max(parameters.count, names.count))
-            guard score >= 0.5 else { continue }
-            // Of equally good ones, the one with as many parameters as were given.
-            let distance = abs(parameters.count - names.count)
-            if let found = best,
-                (found.score, -abs(found.function.parameters.count - names.count)) >= (score, -distance)
-            {
-                continue
-            }
-            best = (function, score)
-        }
-        return best.map { found in
-            "\(request.schema).\(name)(\(found.function.parameters.map(\.name).joined(separator: ", ")))"
-        }
+        func list(_ names: some Sequence<String>) -> String { "(\(names.sorted().joined(separator: ", ")))" }
+        return Similarity.best(
+            of: overloads.map { list($0.parameters.map(\.name)) }, to: list(names),
+            threshold: Similarity.looseThreshold
+        ).map { "\(request.schema).\(name)\($0)" }
     }
 }

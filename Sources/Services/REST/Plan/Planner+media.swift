@@ -41,7 +41,7 @@ extension Planner {
     /// A handler of the target's own takes whole rows, so it serves only where nothing is selected of them.
     private func handler(of name: String, for targets: [QualifiedName]) -> MediaHandler? {
         guard !cache.handlers.isEmpty else { return nil }
-        if request.query.select == nil {
+        if request.query.selectsEverything {
             for target in targets {
                 if let handler = cache.handlers[.init(target: target, name: MediaHandler.anyType)]
                     ?? cache.handlers[.init(target: target, name: name)]

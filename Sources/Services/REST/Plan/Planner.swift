@@ -6,6 +6,12 @@ struct Planner {
     let configuration: RESTConfiguration
     let request: APIRequest
     private var aliasCount = 0
+    /// Columns of the answer's rows so far, at all levels.
+    private var columnCount = 0
+    /// How many columns rows may have, which is PostgreSQL's own limit for one list.
+    private static let maxColumnsInRow = 1_664
+    /// How many columns all levels may have together: each is written out once for every level it is spread into.
+    private static let maxColumns = 50_000
     /// Relations that filters or ranges call by their own name though they are renamed, with the name they have.
     private(set) var formerNames: [String: String] = [:]
 
@@ -55,6 +61,21 @@ struct Planner {
             case .relation(let relation): plan.embeds.append(try embed(relation, in: plan))
             }
         }
+        let width = Self.width(of: plan)
+        columnCount += width
+        guard width <= Self.maxColumnsInRow, columnCount <= Self.maxColumns else {
+            throw .syntax(
+                message: "\"failed to parse select parameter\" (line 1, column 1)",
+                details: "more than \(Self.maxColumnsInRow) columns in a row, or \(Self.maxColumns) in all")
+        }
+    }
+
+    /// How many columns a plan's rows have.
+    private static func width(of plan: ReadPlan) -> Int {
+        let fields = plan.fields.reduce(0) { sum, field in
+            sum + (field.aggregate == nil && field.field?.isWholeRow ?? false ? max(1, plan.columns.count) : 1)
+        }
+        return plan.embeds.reduce(fields) { $0 + ($1.isSpread ? width(of: $1.plan) : 1) }
     }
 
     private mutating func embed(_ selected: SelectRelation, in parent: ReadPlan) throws(RESTError) -> ReadPlan.Embed {
@@ -73,7 +94,7 @@ struct Planner {
         return ReadPlan.Embed(
             name: selected.alias ?? selected.name, relationship: relationship, alias: "_embed_\(number)",
             junctionAlias: "_junction_\(number)", isInner: selected.join == .inner, isSpread: selected.isSpread,
-            isHidden: selected.items.isEmpty, plan: plan)
+            isHidden: plan.fields.isEmpty && plan.embeds.allSatisfy(\.isHidden), plan: plan)
     }
 
     // MARK: Relationships
@@ -88,16 +109,33 @@ struct Planner {
         let found = known.filter { matches($0, selected) }
         if found.count == 1 { return found[0] }
         if found.isEmpty {
-            let neighbours = (cache.relationships[parentName] ?? []).map(\.target.name)
-            let isNeighbour = neighbours.contains(selected.name)
             throw .noRelationship(
-                parent: parentName.name, child: selected.name, hint: selected.hint, schema: request.schema,
-                suggestion: isNeighbour ? nil : Similarity.best(of: neighbours, to: selected.name, threshold: 0.5))
+                .init(
+                    parent: parentName.name, child: selected.name, hint: selected.hint, schema: request.schema,
+                    suggestion: suggestion(parentName, selected.name)))
         }
         let candidates = found.filter(\.startsAtKeyTarget) + found.filter { !$0.startsAtKeyTarget }
         throw .ambiguousRelationship(
             parent: parentName.name, child: selected.name,
-            candidates: candidates.compactMap { Self.candidate($0, selected.name) })
+            candidates: candidates.compactMap { Self.candidate($0) })
+    }
+
+    /// A neighbour named like the child; where the parent has no neighbours, a relation named like the parent that has.
+    private func suggestion(
+        _ parent: QualifiedName, _ child: String
+    ) -> RESTError.MissingRelationship.Suggestion? {
+        guard let known = cache.relationships[parent] else {
+            let parents = cache.relationships.keys.lazy.filter { $0.schema == request.schema }.map(\.name)
+            return Similarity.best(of: parents, to: parent.name, threshold: Similarity.nameThreshold).map {
+                .init(similar: $0, mistaken: parent.name)
+            }
+        }
+        let neighbours = known.map(\.target.name)
+        // Then the name was right, and the hint was not.
+        guard !neighbours.contains(where: { $0.lowercased() == child.lowercased() }) else { return nil }
+        return Similarity.best(of: neighbours, to: child, threshold: Similarity.looseThreshold).map {
+            .init(similar: $0, mistaken: child)
+        }
     }
 
     /// The relation whose rows a function returns, while a call is planned.
@@ -107,9 +145,10 @@ struct Planner {
         guard relationship.target.schema == request.schema else { return false }
         if case .computed = relationship.kind { return false }
         // Of a relation's relationships with itself, the relation's own name means the rows that refer to this one; the row referred to
-        // goes by the foreign key or its column.
-        let isOwnParent = relationship.source == relationship.target && relationship.refersToTarget
-        let isTarget = relationship.target.name == selected.name && !isOwnParent
+        // goes by the foreign key or its column, and what a junction joins by the junction.
+        let isOwn = relationship.source == relationship.target
+        if isOwn, selected.hint == nil, case .manyToMany = relationship.kind { return false }
+        let isTarget = relationship.target.name == selected.name && !(isOwn && relationship.refersToTarget)
         if let hint = selected.hint {
             return isTarget && Self.isNamed(hint, relationship)
         }
@@ -120,7 +159,7 @@ struct Planner {
         switch relationship.kind {
         case .manyToOne(let link), .oneToOne(let link, _):
             return link.constraint == selected.name || link.pairs.count == 1 && link.pairs[0].from == selected.name
-        case .oneToMany(let link): return link.constraint == selected.name
+        case .oneToMany(let link): return link.constraint == selected.name && !isOwn
         case .manyToMany, .computed: return false
         }
     }
@@ -135,7 +174,8 @@ struct Planner {
         }
     }
 
-    private static func candidate(_ relationship: Relationship, _ name: String) -> RESTError.AmbiguousRelationship? {
+    private static func candidate(_ relationship: Relationship) -> RESTError.AmbiguousRelationship? {
+        let name = relationship.target.name
         func columns(_ pairs: [Relationship.Pair], _ side: KeyPath<Relationship.Pair, String>) -> String {
             pairs.map { $0[keyPath: side] }.joined(separator: ", ")
         }
@@ -178,14 +218,29 @@ struct Planner {
             try update(&plan, tree.path[...]) { $0.filters.append(tree.value) }
         }
         for order in query.order {
-            try update(&plan, order.path[...]) { $0.order = order.value }
+            // Of several the first counts.
+            try update(&plan, order.path[...]) { if $0.order.isEmpty { $0.order = order.value } }
         }
         for path in Set((query.limits + query.offsets).map(\.path)) where !path.isEmpty {
             let range = try query.range(at: path)
             try update(&plan, path[...]) { $0.range = range }
         }
-        if filtersTarget { plan.range = request.range.capped(configuration.maxRows) }
+        if filtersTarget {
+            plan.range = request.range.capped(configuration.maxRows)
+            capEmbeds(of: &plan)
+        }
         try checkOrder(plan)
+    }
+
+    /// The maximum of rows holds for each list in the answer.
+    private func capEmbeds(of plan: inout ReadPlan) {
+        guard configuration.maxRows != nil else { return }
+        for index in plan.embeds.indices {
+            if !plan.embeds[index].relationship.isToOne {
+                plan.embeds[index].plan.range = plan.embeds[index].plan.range.capped(configuration.maxRows)
+            }
+            capEmbeds(of: &plan.embeds[index].plan)
+        }
     }
 
     private mutating func update(
@@ -265,7 +320,7 @@ struct Planner {
     }
 
     private func rows(_ payload: Payload?, of relation: Relation) throws(RESTError) -> MutationPlan.Rows {
-        guard case .json(let bytes, let isArray, let keys, let isEmptyArray)? = payload else {
+        guard case .json(let bytes, let isArray, let keys, let rowCount)? = payload else {
             throw .invalidBody("Empty or invalid json")
         }
         var columns: [Column] = []
@@ -274,8 +329,8 @@ struct Planner {
             columns.append(column)
         }
         return MutationPlan.Rows(
-            bytes: bytes, isArray: isArray, columns: columns, isEmpty: isEmptyArray,
-            usesDefaults: request.preferences.missing == .default)
+            bytes: bytes, isArray: isArray, columns: columns, count: rowCount,
+            usesDefaults: request.preferences.missing == .default && request.action != .upsert)
     }
 
     /// The filters of a PUT: exactly one `eq` for each column of the primary key.

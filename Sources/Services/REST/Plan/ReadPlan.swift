@@ -56,8 +56,7 @@ struct MutationPlan: Sendable {
         var isArray: Bool
         /// The columns set, as the relation has them.
         var columns: [Column]
-        /// There are no rows, or nothing in them to set.
-        var isEmpty: Bool
+        var count: Int
         /// Whether a column missing in a row takes its default rather than null.
         var usesDefaults: Bool
     }

@@ -35,7 +35,9 @@ struct APIRequest: Sendable {
     var contentType: MediaType
     /// The rows wanted of the target.
     var range: RowRange
-    /// The path and query of this very request, for `Content-Location`.
+    /// What follows the service's prefix, percent-encoded: what SQL reads as `request.path`.
+    var path: String
+    /// The path and the query of this very request with its parameters in order, for `Content-Location`.
     var location: String
 }
 
@@ -62,6 +64,7 @@ extension APIRequest {
         if preferences.handling == .strict, !preferences.invalid.isEmpty {
             throw .invalidPreferences(preferences.invalid)
         }
+        self.path = path
         guard (rawQuery?.utf8.count ?? 0) <= configuration.maxQueryBytes else {
             throw .syntax(
                 message: "\"failed to parse query string\" (line 1, column \(configuration.maxQueryBytes))",
@@ -76,13 +79,21 @@ extension APIRequest {
                 message: "\"failed to parse query string\" (line 1, column 1)",
                 details: "a parameter is not percent-encoded UTF-8")
         }
-        query = try QueryParameters(
-            pairs: fields.all, takesArguments: takesArguments,
-            maxTerms: configuration.maxTerms)
+        var pairs = fields.all
+        if let key = configuration.keyParameter, !headers.contains(key) { pairs.removeAll { $0.name == key } }
+        query = try QueryParameters(pairs: pairs, takesArguments: takesArguments, maxTerms: configuration.maxTerms)
         accepts = MediaType.accepted(headers["accept"])
         contentType = headers["content-type"].map { MediaType($0) } ?? .json
         range = try Self.range(method, query, headers)
-        location = rawQuery.map { $0.isEmpty ? path : "\(path)?\($0)" } ?? path
+        location = action == .read ? Self.location(path, pairs) : ""
+    }
+
+    /// The path with the parameters sorted by name, so that one answer has one address however it was asked for.
+    private static func location(_ path: String, _ pairs: [(name: String, value: String)]) -> String {
+        guard !pairs.isEmpty else { return path }
+        let sorted = pairs.enumerated().sorted { ($0.element.name, $0.offset) < ($1.element.name, $1.offset) }
+        let query = sorted.map { "\(Answer.encoded($0.element.name))=\(Answer.encoded($0.element.value))" }
+        return "\(path)?\(query.joined(separator: "&"))"
     }
 
     private static func target(_ path: String) throws(RESTError) -> Target {
@@ -104,7 +115,7 @@ extension APIRequest {
         case (_, .options): return .inspect
         case (.function, .get), (.function, .head): return .call(readOnly: true)
         case (.function, .post): return .call(readOnly: false)
-        case (.function, _): throw .methodNotAllowed(method.rawValue)
+        case (.function, _): throw .callMethodNotAllowed(method.rawValue)
         case (_, .get), (_, .head): return .read
         case (.relation, .post): return .create
         case (.relation, .patch): return .update
@@ -137,7 +148,14 @@ extension APIRequest {
         guard method == .get else { return asked }
         switch RowRange.header(headers["range"]) {
         case .absent: return asked
-        case .range(let range): return range.intersection(asked)
+        case .range(let range):
+            let both = range.intersection(asked)
+            // Rows that are in one of the two only cannot be had; none at all can be asked for by `limit=0`.
+            if both.limit == 0, asked.limit != 0 {
+                throw .rangeNotSatisfiable(
+                    details: "Limit should be greater than or equal to zero.", total: nil)
+            }
+            return both
         case .reversed:
             throw .rangeNotSatisfiable(
                 details: "The lower boundary must be lower than or equal to the upper boundary in the Range header.",

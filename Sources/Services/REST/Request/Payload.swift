@@ -4,8 +4,8 @@ internal import Primitives
 
 /// A request's body, as one value that PostgreSQL takes apart.
 enum Payload: Sendable {
-    /// JSON text: an object or an array of objects, with the keys that all of them have.
-    case json(bytes: [UInt8], isArray: Bool, keys: [String], isEmptyArray: Bool)
+    /// JSON text: an object or an array of objects, with the keys that all of them have, and how many objects.
+    case json(bytes: [UInt8], isArray: Bool, keys: [String], rowCount: Int)
     /// The fields of a form, as arguments of a function.
     case form([QueryParameters.Argument])
     /// Anything else, for the single unnamed parameter of a function.
@@ -14,7 +14,7 @@ enum Payload: Sendable {
     /// Parses a body by its media type.
     ///
     /// - Parameters:
-    ///   - columns: the columns named by the request, which make the objects' own keys irrelevant.
+    ///   - columns: the columns named by the request, which make the keys of JSON objects irrelevant.
     ///   - isCall: whether it is for a function, which takes any JSON and raw bodies too.
     /// - Throws: ``RESTError`` `invalidBody`.
     init(_ body: [UInt8], contentType: MediaType, columns: [String]?, isCall: Bool) throws(RESTError) {
@@ -31,9 +31,8 @@ enum Payload: Sendable {
             var members = JSONObject()
             for (name, value) in fields.all { members[name] = .string(value) }
             self = .json(
-                bytes: JSON.object(members).encoded(), isArray: false, keys: columns ?? members.names,
-                isEmptyArray: false)
-        case .csv: self = try Self.parseCSV(body, columns: columns)
+                bytes: JSON.object(members).encoded(), isArray: false, keys: members.names, rowCount: 1)
+        case .csv: self = try Self.parseCSV(body)
         case .plainText, .xml, .octets:
             guard isCall else { throw Self.unacceptable(contentType) }
             self = .raw(body)
@@ -50,18 +49,18 @@ enum Payload: Sendable {
     ) throws(RESTError) -> Payload {
         // A call without a body is a call without arguments.
         if isCall, body.isEmpty {
-            return .json(bytes: Array("{}".utf8), isArray: false, keys: [], isEmptyArray: false)
+            return .json(bytes: Array("{}".utf8), isArray: false, keys: [], rowCount: 1)
         }
         guard let value = try? JSON(parsing: body) else { throw .invalidBody("Empty or invalid json") }
         switch value {
         case .object(let members):
-            return .json(bytes: body, isArray: false, keys: columns ?? members.names, isEmptyArray: false)
+            return .json(bytes: body, isArray: false, keys: columns ?? members.names, rowCount: 1)
         case .array(let elements):
             if let columns {
-                return .json(bytes: body, isArray: true, keys: columns, isEmptyArray: elements.isEmpty)
+                return .json(bytes: body, isArray: true, keys: columns, rowCount: elements.count)
             }
             guard let first = elements.first else {
-                return .json(bytes: body, isArray: true, keys: [], isEmptyArray: true)
+                return .json(bytes: body, isArray: true, keys: [], rowCount: 0)
             }
             let keys = first.objectValue?.names
             let expected = Set(keys ?? [])
@@ -70,20 +69,20 @@ enum Payload: Sendable {
                     members.allSatisfy({ expected.contains($0.name) })
                 else {
                     // An array that is no list of rows may still be the whole argument of a function.
-                    if isCall { return .json(bytes: body, isArray: true, keys: [], isEmptyArray: false) }
+                    if isCall { return .json(bytes: body, isArray: true, keys: [], rowCount: elements.count) }
                     throw .invalidBody("All object keys must match")
                 }
             }
-            return .json(bytes: body, isArray: true, keys: keys ?? [], isEmptyArray: false)
+            return .json(bytes: body, isArray: true, keys: keys ?? [], rowCount: elements.count)
         case .null, .bool, .number, .string:
             // A scalar can only be the whole argument of a function.
             guard isCall else { throw .invalidBody("Empty or invalid json") }
-            return .json(bytes: body, isArray: false, keys: [], isEmptyArray: false)
+            return .json(bytes: body, isArray: false, keys: [], rowCount: 1)
         }
     }
 
     /// CSV with a header line (RFC 4180) as an array of objects; the bare word NULL is null.
-    private static func parseCSV(_ body: [UInt8], columns: [String]?) throws(RESTError) -> Payload {
+    private static func parseCSV(_ body: [UInt8]) throws(RESTError) -> Payload {
         guard let rows = CSV.parse(body), let header = rows.first else { throw .invalidBody("Empty or invalid csv") }
         var elements: [JSON] = []
         for row in rows.dropFirst() {
@@ -92,8 +91,7 @@ enum Payload: Sendable {
                 .object(JSONObject(zip(header, row).map { ($0, $1 == "NULL" ? JSON.null : JSON.string($1)) })))
         }
         return .json(
-            bytes: JSON.array(elements).encoded(), isArray: true, keys: columns ?? header,
-            isEmptyArray: elements.isEmpty)
+            bytes: JSON.array(elements).encoded(), isArray: true, keys: header, rowCount: elements.count)
     }
 }
 

@@ -43,13 +43,11 @@ struct Preferences: Sendable, Hashable {
         case "resolution": isKnown = Self.keepFirst(&resolution, Resolution(rawValue: value))
         case "missing": isKnown = Self.keepFirst(&missing, Missing(rawValue: value))
         case "return": isKnown = Self.keepFirst(&self.return, Return(rawValue: value))
-        case "count": isKnown = value == "none" || Self.keepFirst(&count, Count(rawValue: value))
+        case "count": isKnown = Self.keepFirst(&count, Count(rawValue: value))
         case "tx": isKnown = Self.keepFirst(&transaction, TransactionEnd(rawValue: value))
         case "handling": isKnown = Self.keepFirst(&handling, Handling(rawValue: value))
         case "timezone": isKnown = Self.keepFirst(&timezone, value.isEmpty ? nil : value)
         case "max-affected": isKnown = Self.keepFirst(&maxAffected, Int(value).flatMap { $0 < 0 ? nil : $0 })
-        // A relic of older clients, still sent by some: without effect and without complaint.
-        case "params": isKnown = value == "single-object" || value == "multiple-objects"
         default: isKnown = false
         }
         if !isKnown { invalid.append(preference) }

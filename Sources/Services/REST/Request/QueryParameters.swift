@@ -15,6 +15,11 @@ struct QueryParameters: Sendable {
     /// What a function called by GET is given.
     var arguments: [Argument] = []
 
+    /// Whether nothing but all columns is selected, said or not.
+    var selectsEverything: Bool {
+        select.map { $0 == [.field(SelectField(field: FieldPath(name: "*")))] } ?? true
+    }
+
     struct Argument: Sendable, Hashable {
         var name: String
         var value: String
@@ -24,6 +29,7 @@ struct QueryParameters: Sendable {
 
     /// Sorts the decoded pairs into what they mean and parses each.
     ///
+    /// - Parameter maxTerms: how many parameters there may be, and how many filters, embedded relations and sort terms together.
     /// - Parameter takesArguments: whether the target is a function called by GET or HEAD: then a pair whose value is no operation is an
     ///   argument.
     /// - Throws: ``RESTError`` `syntax`, with the position.
@@ -34,21 +40,47 @@ struct QueryParameters: Sendable {
                 details: "more than \(maxTerms) parameters")
         }
         for (name, value) in pairs { try read(name, value, takesArguments: takesArguments) }
+        guard termCount <= maxTerms else {
+            throw .syntax(
+                message: "\"failed to parse query string\" (line 1, column 1)",
+                details: "more than \(maxTerms) filters, relations and sort terms")
+        }
+    }
+
+    /// Filters, embedded relations and sort terms, at any depth.
+    private var termCount: Int {
+        func leaves(_ tree: LogicTree) -> Int {
+            switch tree {
+            case .filter: 1
+            case .group(_, _, let members): members.reduce(1) { $0 + leaves($1) }
+            }
+        }
+        func relations(_ items: [SelectItem]) -> Int {
+            items.reduce(0) { sum, item in
+                guard case .relation(let relation) = item else { return sum }
+                return sum + 1 + relations(relation.items)
+            }
+        }
+        return filters.count + logic.reduce(0) { $0 + leaves($1.value) } + order.reduce(0) { $0 + $1.value.count }
+            + relations(select ?? [])
     }
 
     private mutating func read(_ name: String, _ value: String, takesArguments: Bool) throws(RESTError) {
         switch name {
+        // Of several of one of these the first counts.
         case "select":
             // An empty one is none: all columns.
-            guard !value.isEmpty else { return }
+            guard !value.isEmpty, select == nil else { return }
             select = try Self.parse("select parameter", value) { text throws(QuerySyntaxError) in
                 try QueryGrammar.select(text)
             }
         case "columns":
+            guard columns == nil else { return }
             columns = try Self.parse("columns parameter", value) { text throws(QuerySyntaxError) in
                 try QueryGrammar.columns(text)
             }
         case "on_conflict":
+            guard conflictColumns == nil else { return }
             conflictColumns = try Self.parse("on_conflict parameter", value) { text throws(QuerySyntaxError) in
                 try QueryGrammar.columns(text)
             }

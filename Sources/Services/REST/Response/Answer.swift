@@ -30,6 +30,7 @@ struct Answer: Sendable {
     private func explanation(_ result: PostgresResult) -> HTTPResponse {
         var response = HTTPResponse(.ok)
         response.headers.append("Content-Type", plan.media.contentType)
+        if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
         if !request.isHead {
             let lines = (0..<result.rowCount).compactMap { result.string($0, 0) }
             response.body = .bytes(Array(lines.joined(separator: "\n").utf8))
@@ -89,11 +90,12 @@ struct Answer: Sendable {
     // MARK: Body and fields
 
     private func addBody(to response: inout HTTPResponse, _ row: Row) {
+        if row.body != nil || request.isHead && status(row) != 204 {
+            response.headers.append("Content-Type", contentType)
+            if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
+        }
         if let body = row.body {
-            response.headers.append("Content-Type", contentType)
             response.body = rawBytes(body).map { .bytes($0) } ?? .lent(body)
-        } else if request.isHead {
-            response.headers.append("Content-Type", contentType)
         }
     }
 
@@ -110,7 +112,7 @@ struct Answer: Sendable {
     }
 
     private func addFields(to response: inout HTTPResponse, _ row: Row) {
-        if request.action == .read || request.action == .call(readOnly: true) {
+        if request.action == .read {
             response.headers.append("Content-Location", request.location)
         }
         if let location = row.location, case .relation(let name) = request.target {
@@ -119,7 +121,6 @@ struct Answer: Sendable {
         for (name, current) in plan.formerNames.sorted(by: { $0.key < $1.key }) {
             response.headers.append("Warning", Self.warning(name, current))
         }
-        if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
         if let applied = request.preferences.applied(
             heeded, allowsTransactionOverride: configuration.allowsTransactionOverride)
         {

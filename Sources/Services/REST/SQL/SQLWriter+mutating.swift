@@ -87,23 +87,20 @@ extension SQLWriter {
     ) {
         add("insert into ")
         add(relation.name)
-        if rows.columns.isEmpty, !rows.isEmpty {
-            add(" default values")
+        if rows.columns.isEmpty {
+            // As many rows of defaults as there are objects without members.
+            add(" select from generate_series(1, ")
+            bind(rows.count)
+            add("::int)")
         } else {
             add("(")
             list(rows.columns) { writer, column in writer.add(identifier: column.name) }
-            // Without columns there are no rows either: an empty list of columns is not SQL, so the first stands in.
-            if rows.columns.isEmpty { add(identifier: relation.columns.first?.name ?? "") }
             add(") select ")
-            if rows.columns.isEmpty {
-                add("null where false")
-            } else {
-                list(rows.columns) { writer, column in writer.bodyValue(column) }
-                add(" from ")
-                self.rows(rows)
-                let body = ReadPlan(relation: nil, alias: Self.body, columns: rows.columns, fields: [])
-                conditions(keyFilters.map { .filter($0) }, body)
-            }
+            list(rows.columns) { writer, column in writer.bodyValue(column) }
+            add(" from ")
+            self.rows(rows)
+            let body = ReadPlan(relation: nil, alias: Self.body, columns: rows.columns, fields: [])
+            conditions(keyFilters.map { .filter($0) }, body)
         }
         if let conflict { onConflict(conflict, rows, relation) }
     }

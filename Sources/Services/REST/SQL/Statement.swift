@@ -93,10 +93,14 @@ struct Statement: Sendable {
         if case .mutation = plan.source { true } else { plan.read.range == .all }
     }
 
-    private static func handled(_ handler: MediaHandler) -> String {
+    private static func handled(_ handler: MediaHandler, _ plan: Plan) -> String {
         guard case .aggregate(let function, let relation) = handler.kind else { return "null" }
         var writer = SQLWriter()
         writer.add(function)
+        if case .call(let call) = plan.source, call.function.result == .scalar {
+            writer.add("(\"_row\".\"value\")")
+            return writer.text
+        }
         writer.add("(\"_row\"")
         if let relation {
             writer.add("::")
@@ -120,7 +124,7 @@ struct Statement: Sendable {
         case .raw: "(array_agg(\"_row\".\"value\"))[1]"
         case .geoJSON:
             "json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(\"_row\")::json), '[]'))"
-        case .handled(let handler): handled(handler)
+        case .handled(let handler): handled(handler, plan)
         case .csv:
             // A row's text form is CSV in parentheses; the header comes from the first row's keys.
             """

@@ -15,12 +15,16 @@ package struct SchemaCache: Sendable {
 
     /// The name of a relation of the schema that is close to `name`.
     func similarRelation(to name: String, in schema: String) -> String? {
-        Similarity.best(of: relations.keys.lazy.filter { $0.schema == schema }.map(\.name), to: name)
+        Similarity.best(
+            of: relations.keys.lazy.filter { $0.schema == schema }.map(\.name), to: name,
+            threshold: Similarity.nameThreshold)
     }
 
     /// The name of a function of the schema that is close to `name`.
     func similarFunction(to name: String, in schema: String) -> String? {
-        Similarity.best(of: functions.keys.lazy.filter { $0.schema == schema }.map(\.name), to: name)
+        Similarity.best(
+            of: functions.keys.lazy.filter { $0.schema == schema }.map(\.name), to: name,
+            threshold: Similarity.nameThreshold)
     }
 }
 
