@@ -3,6 +3,8 @@ import COpenSSL
 
 /// The hash functions of FIPS 180-4 that the services use.
 package enum DigestAlgorithm: Sendable, CaseIterable {
+    /// For TOTP (RFC 6238) and lists of leaked passwords, which are made with it; for nothing new.
+    case sha1
     case sha224
     case sha256
     case sha384
@@ -11,6 +13,7 @@ package enum DigestAlgorithm: Sendable, CaseIterable {
     /// Bytes in a digest.
     package var byteCount: Int {
         switch self {
+        case .sha1: 20
         case .sha224: 28
         case .sha256: 32
         case .sha384: 48
@@ -20,6 +23,7 @@ package enum DigestAlgorithm: Sendable, CaseIterable {
 
     var function: OpaquePointer? {
         switch self {
+        case .sha1: EVP_sha1()
         case .sha224: EVP_sha224()
         case .sha256: EVP_sha256()
         case .sha384: EVP_sha384()

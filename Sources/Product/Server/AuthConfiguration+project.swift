@@ -40,6 +40,7 @@ extension AuthConfiguration {
         rateLimits.set(.smsSent, to: rates.smsSent)
         rateLimits.set(.factorChallenge, .factorVerification, to: limits.factorRequests)
         rateLimits.set(.passwordAttempt, to: limits.passwordAttempts)
+        rateLimits.set(.passwordAttemptAnywhere, to: limits.accountPasswordAttempts)
         rateLimits.set(.codeAttempt, to: limits.codeAttempts)
         rateLimits.maxAddresses = limits.maxLimitedAddresses
         rateLimits.exemptsLoopback = limits.exemptsLoopback

@@ -34,6 +34,8 @@ package struct AuthConfiguration: Sendable {
     /// Characters a new password must have. Passwords in use are not looked at again.
     package var minPasswordLength = 6
     package var passwordRequirement: PasswordRequirement = .none
+    /// A list of passwords known from leaks, which are refused; see ``LeakedPasswords``.
+    package var leakedPasswordsPath: String?
     /// The work of new password hashes; each step doubles it. A hash of another cost is redone at sign-in.
     package var bcryptCost = 10
 
@@ -57,6 +59,8 @@ package struct AuthConfiguration: Sendable {
     /// Whether a sign-in ends the user's other sessions of the same tag.
     package var isSingleSessionPerUser = false
 
+    package var factors = FactorConfiguration()
+
     /// What the project has a say in, and how.
     package var hooks: [AuthHook: AuthHook.Target] = [:]
     /// The longest a hook that is a function of the database may run.
@@ -67,6 +71,31 @@ package struct AuthConfiguration: Sendable {
     /// The longest a single statement may run.
     package var statementTimeout: Duration = .seconds(10)
     package var rateLimits = AuthRateLimits()
+
+    /// Second factors.
+    package struct FactorConfiguration: Sendable {
+        /// Whether factors of a kind are added, and whether they are proved.
+        package struct Kind: Sendable {
+            package var canEnroll = false
+            package var canVerify = false
+            package init() {}
+        }
+
+        package var totp = Kind()
+        package var phone = Kind()
+        /// Factors of one user, verified or not.
+        package var maxEnrolled = 10
+        /// How long a challenge can be answered, and a factor be proved after it was added.
+        package var challengeLifetime: Duration = .seconds(300)
+        /// Digits of a code by phone.
+        package var phoneCodeLength = 6
+        /// The message with a code; `{{ .Code }}` is the code.
+        package var phoneTemplate = "Your code is {{ .Code }}"
+        /// The pause between two messages to one factor.
+        package var phonePause: Duration = .seconds(5)
+
+        package init() {}
+    }
 
     package init(issuer: String, version: String) {
         self.issuer = issuer

@@ -27,7 +27,7 @@ extension AuthService {
         _ email: EmailAddress, password: String, data: JSONObject, request: HTTPRequest
     ) async throws -> HTTPResponse {
         // Hashed before anybody looks whether the address is taken: both cases take as long.
-        let hash = try await hasher.hash(password)
+        let hash = try await newPasswordHash(password, request)
         let isConfirmed = !configuration.areEmailConfirmationsEnabled
         let user = NewUser(
             email: email, passwordHash: hash, isConfirmed: isConfirmed, data: data, audience: configuration.audience)
@@ -51,7 +51,8 @@ extension AuthService {
     private func create(
         _ user: NewUser, method: AuthenticationMethod, hasSession: Bool, _ request: HTTPRequest
     ) async throws -> HTTPResponse {
-        var queries = user.insertions(signsIn: hasSession)
+        try await willCreate(user, request)
+        var queries = user.insertions
         queries.append(
             AuditEvent(
                 hasSession ? .userSignedUp : .userConfirmationRequested, by: .user(user.id), traits: user.auditTraits
@@ -63,13 +64,16 @@ extension AuthService {
                     queries: queries + [AuthUser.selection(id: user.id)])
                 return try await database.run(unit).last?.onlyRow.flatMap { AuthUser(row: $0) }
             }
+            await didCreate(created, request)
             return .json(created.json)
         }
         let session = NewSession(method, request: request)
         queries += sessionQueries(session, for: user.id, traits: user.auditTraits, request)
         queries.append(AuthUser.selection(id: user.id))
         let made = queries
-        return .json(try await savingUser { try await open(session, made, for: request) }.json)
+        let issued = try await savingUser { try await open(session, made, for: request) }
+        await didCreate(issued.user, request)
+        return .json(issued.json)
     }
 
     /// Runs what inserts a user; what a trigger of the project refuses is told as such, without its message.
@@ -84,81 +88,5 @@ extension AuthService {
         guard let made else { throw AuthError(.unexpectedFailure, "Database error saving new user") }
         counters.signUps.increment()
         return made
-    }
-}
-
-/// An account about to be made.
-struct NewUser: Sendable {
-    let id: UUID
-    let email: EmailAddress?
-    let passwordHash: String?
-    let isConfirmed: Bool
-    let audience: String
-    let appMetadata: JSONObject
-    let userMetadata: JSONObject
-
-    /// - Parameter data: what the client says of the user; it cannot contradict what the server knows.
-    init(email: EmailAddress, passwordHash: String, isConfirmed: Bool, data: JSONObject, audience: String) {
-        id = .random()
-        self.email = email
-        self.passwordHash = passwordHash
-        self.isConfirmed = isConfirmed
-        self.audience = audience
-        appMetadata = ["provider": "email", "providers": ["email"]]
-        var metadata = data
-        metadata["sub"] = .string(id.description)
-        metadata["email"] = .string(email.text)
-        metadata["email_verified"] = .bool(isConfirmed)
-        metadata["phone_verified"] = false
-        userMetadata = metadata
-    }
-
-    init(anonymousWith data: JSONObject, audience: String) {
-        id = .random()
-        email = nil
-        passwordHash = nil
-        isConfirmed = false
-        self.audience = audience
-        appMetadata = [:]
-        userMetadata = data
-    }
-
-    /// What the audit log says of the sign-up.
-    var auditTraits: JSONObject { ["provider": email == nil ? "anonymous" : "email"] }
-
-    /// The user, then the identity of its address.
-    ///
-    /// - Parameter signsIn: whether a session is made with it.
-    func insertions(signsIn: Bool) -> [PostgresQuery] {
-        // The empty tokens are what GoTrue writes, which cannot read null there; rows may be moved to it.
-        var queries: [PostgresQuery] = [
-            """
-            insert into auth.users (
-                instance_id, id, aud, role, email, encrypted_password, email_confirmed_at, confirmation_token,
-                recovery_token, email_change_token_new, email_change, last_sign_in_at, raw_app_meta_data,
-                raw_user_meta_data, created_at, updated_at, is_anonymous
-            )
-            values (
-                \(UUID.zero), \(id), \(audience), 'authenticated', \(email?.text), \(passwordHash),
-                case when \(isConfirmed)::boolean then now() end, '', '', '', '',
-                case when \(signsIn)::boolean then now() end, \(JSON.object(appMetadata)),
-                \(JSON.object(userMetadata)), now(), now(), \(email == nil)
-            )
-            """
-        ]
-        if let email {
-            let identity: JSON = [
-                "sub": .string(id.description), "email": .string(email.text), "email_verified": false,
-                "phone_verified": false,
-            ]
-            queries.append(
-                """
-                insert into auth.identities (
-                    provider_id, user_id, identity_data, provider, last_sign_in_at, created_at, updated_at
-                )
-                values (\(id.description), \(id), \(identity), 'email', now(), now(), now())
-                """)
-        }
-        return queries
     }
 }

@@ -30,8 +30,48 @@ extension AuthService {
         guard configuration.isEmailEnabled else {
             throw AuthError(.emailProviderDisabled, "Email logins are disabled", status: 422)
         }
-        let account = try await account(of: email)
+        return try await grant(Login(email: email), password, request)
+    }
+
+    /// What a password is given for: an address or number as the client sent it.
+    private struct Login {
+        /// Nil for what can be no address, which is answered like an unknown one.
+        let email: EmailAddress?
+        /// Names the account in limits, whether there is one or not.
+        let limitKey: String
+
+        init(email: String) {
+            self.email = EmailAddress(email)
+            limitKey = self.email?.text ?? ""
+        }
+
+        var condition: PostgresQuery {
+            "u.email = \(email?.text) and not u.is_sso_user and u.deleted_at is null"
+        }
+    }
+
+    /// A row of `auth.users` with what only the password grant reads.
+    private struct Account {
+        var user: AuthUser
+        var passwordHash: String?
+        /// Whether the account has a session from the caller's address: its own devices are not locked out by strangers.
+        var knowsAddress: Bool
+    }
+
+    private func grant(_ login: Login, _ password: String, _ request: HTTPRequest) async throws -> HTTPResponse {
+        let address = ClientAddress(request.remoteAddress)
+        let here = "\(login.limitKey) \(address?.limitKey ?? "")"
+        try limiter.check(request, .passwordAttempt, account: here)
+        let account = try await account(login, address)
+        if account?.knowsAddress != true {
+            try limiter.check(request, .passwordAttemptAnywhere, account: login.limitKey)
+        }
         let verdict = try await hasher.verify(password, against: account?.passwordHash)
+        if verdict == .wrong {
+            limiter.recordFailure(request, .passwordAttempt, account: here)
+            limiter.recordFailure(request, .passwordAttemptAnywhere, account: login.limitKey)
+        }
+        if let account { try await askAboutPassword(of: account.user, isRight: verdict != .wrong, request) }
         guard let account, let hash = account.passwordHash, verdict != .wrong else {
             throw Self.invalidCredentials
         }
@@ -39,7 +79,9 @@ extension AuthService {
         guard account.user.emailConfirmedAt != nil else {
             throw AuthError(.emailNotConfirmed, "Email not confirmed")
         }
-        return try await signIn(account.user, verifiedHash: hash, verdict, request)
+        var issued = try await signIn(account.user, verifiedHash: hash, verdict, request)
+        issued.weakPassword = await weakness(of: password, request)
+        return .json(issued.json)
     }
 
     /// One text for an unknown address, a wrong password and an account without one.
@@ -47,30 +89,45 @@ extension AuthService {
         AuthError(.invalidCredentials, "Invalid login credentials")
     }
 
-    private func account(of email: String) async throws -> (user: AuthUser, passwordHash: String?)? {
-        guard let address = EmailAddress(email) else { return nil }
+    /// - Throws: `invalidCredentials` with the hook's text when it decides against the attempt.
+    private func askAboutPassword(of user: AuthUser, isRight: Bool, _ request: HTTPRequest) async throws {
+        let answer = try await hooks.call(
+            .passwordVerificationAttempt, ["user_id": .string(user.id.description), "valid": .bool(isRight)],
+            for: request)
+        guard answer?["decision"]?.stringValue == "reject" else { return }
+        if answer?["should_logout_user"]?.boolValue == true { try await endSessions(of: user.id, request) }
+        let message = answer?["message"]?.stringValue ?? ""
+        throw AuthError(.invalidCredentials, message.isEmpty ? "Invalid login credentials" : message)
+    }
+
+    private func account(_ login: Login, _ address: ClientAddress?) async throws -> Account? {
+        guard login.email != nil else { return nil }
         let lookUp: PostgresQuery = """
-            select u.encrypted_password
+            select
+                u.encrypted_password,
+                exists (
+                    select from auth.sessions as s where s.user_id = u.id and s.ip = \(address?.text)::inet
+                ) as knows_address
             from auth.users as u
-            where u.email = \(address.text) and not u.is_sso_user and u.deleted_at is null
+            where \(login.condition)
             """
-        let details =
-            AuthUser.selection
-            + "where u.email = \(address.text) and not u.is_sso_user and u.deleted_at is null"
         let unit = WorkUnit(
-            readOnly: true, statementTimeout: configuration.statementTimeout, queries: [lookUp, details])
+            readOnly: true, statementTimeout: configuration.statementTimeout,
+            queries: [lookUp, AuthUser.selection + "where \(login.condition)"])
         let results = try await database.run(unit)
         guard results.count == 2, let secret = results[0].onlyRow, let row = results[1].onlyRow,
             let user = AuthUser(row: row)
         else { return nil }
-        return (user, secret["encrypted_password"].string)
+        return Account(
+            user: user, passwordHash: secret["encrypted_password"].string,
+            knowsAddress: secret["knows_address"].bool ?? false)
     }
 
     /// Makes the session, only if the account still has the hash that was verified: the password may have been changed,
     /// or the account deleted, meanwhile.
     private func signIn(
         _ user: AuthUser, verifiedHash: String, _ verdict: PasswordHasher.Verdict, _ request: HTTPRequest
-    ) async throws -> HTTPResponse {
+    ) async throws -> IssuedSession {
         var newHash: String?
         if case .rightWithNewHash(let hash) = verdict { newHash = hash }
         let session = NewSession(.password, request: request)
@@ -89,6 +146,6 @@ extension AuthService {
             ] + endingOthers(than: session, of: user.id) + [AuthUser.selection(id: user.id)]
         guard let issued = try await open(session, queries, for: request) else { throw Self.invalidCredentials }
         counters.signIns.increment()
-        return .json(issued.json)
+        return issued
     }
 }

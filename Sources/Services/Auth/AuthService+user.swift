@@ -58,6 +58,17 @@ extension AuthService {
         }
     }
 
+    /// Ends all sessions of a user.
+    func endSessions(of user: UUID, _ request: HTTPRequest) async throws {
+        _ = try await database.run(
+            WorkUnit(
+                statementTimeout: configuration.statementTimeout,
+                queries: [
+                    "delete from auth.sessions where user_id = \(user)",
+                    AuditEvent(.tokenRevoked, by: .user(user)).insertion(for: request),
+                ]))
+    }
+
     /// The caller's row, if the account and the token's session are still there.
     func user(of caller: SignedInUser) async throws -> AuthUser {
         let session: PostgresQuery = """

@@ -6,6 +6,13 @@ struct PasswordPolicy: Sendable {
     let minLength: Int
     let requirement: AuthConfiguration.PasswordRequirement
 
+    /// The refusal of a password that is known from a leak.
+    static var leaked: AuthError {
+        AuthError(
+            .weakPassword, "Password is known to be weak and easy to guess, please choose a different one.",
+            weakPasswordReasons: [.pwned])
+    }
+
     /// - Throws: `validationFailed` for what can be no password, `weakPassword` with every reason for what should be none.
     func check(_ password: String) throws(AuthError) {
         guard !password.isEmpty else { throw AuthError(.validationFailed, "Signup requires a valid password") }

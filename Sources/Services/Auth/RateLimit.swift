@@ -17,7 +17,10 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
     case singleSignOn
     case web3
     // By account.
+    /// Wrong passwords from one address.
     case passwordAttempt
+    /// Wrong passwords from anywhere but the addresses the account has sessions from.
+    case passwordAttemptAnywhere
     case codeAttempt
     // For the whole server.
     case emailSent
@@ -35,7 +38,7 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
         case .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .token, .verify, .anonymousSignIn,
             .factorChallenge, .factorVerification, .singleSignOn, .web3:
             .address
-        case .passwordAttempt, .codeAttempt: .account
+        case .passwordAttempt, .passwordAttemptAnywhere, .codeAttempt: .account
         case .emailSent, .smsSent: .server
         }
     }
@@ -51,6 +54,7 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
         case .factorChallenge, .factorVerification: "atoll.auth.factor_requests"
         case .web3: "auth.rate_limit.web3"
         case .passwordAttempt: "atoll.auth.password_attempts"
+        case .passwordAttemptAnywhere: "atoll.auth.account_password_attempts"
         case .codeAttempt: "atoll.auth.code_attempts"
         case .emailSent: "auth.rate_limit.email_sent"
         case .smsSent: "auth.rate_limit.sms_sent"
@@ -67,6 +71,7 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
         case .factorChallenge, .factorVerification:
             TokenBucketLimit(count: 15, interval: .seconds(60), burst: 15)
         case .passwordAttempt, .codeAttempt: TokenBucketLimit(count: 20, interval: .seconds(300), burst: 20)
+        case .passwordAttemptAnywhere: TokenBucketLimit(count: 100, interval: .seconds(300), burst: 100)
         case .emailSent, .smsSent: TokenBucketLimit(count: 30, interval: .seconds(3600), burst: 30)
         }
     }
@@ -103,11 +108,10 @@ package struct AuthRateLimits: Sendable {
         set { limits[kind] = newValue }
     }
 
-    /// Sets how many there may be in the limit's interval. As many at once as in the interval, and as with the defaults no
-    /// more than 30, or what is sent in an hour.
+    /// Sets how many there may be in the limit's interval: all of them at once, but no more than 30 by one address.
     package mutating func set(_ kinds: RateLimit..., to count: Int) {
         for kind in kinds {
-            let burst = kind.scope == .server ? count : min(count, 30)
+            let burst = kind.scope == .address ? min(count, 30) : count
             self[kind] = TokenBucketLimit(count: count, interval: kind.initial.interval, burst: burst)
         }
     }

@@ -44,15 +44,31 @@ final class RateLimiter: Sendable {
         try take(kind, "", request)
     }
 
-    /// Forgets the attempts at an account, after one that was right.
-    func forgive(_ kind: RateLimit, account: String) {
-        buckets[kind]?.buckets.withLock { $0.forget(account) }
+    /// Refuses an attempt at an account when as many have failed as may; counts nothing. Failures are counted by
+    /// ``recordFailure(_:_:account:)``, so that whoever knows the password is never limited for using it often.
+    func check(_ request: HTTPRequest, _ kind: RateLimit, account: String) throws(AuthError) {
+        let now = now(request)
+        guard let wait = buckets[kind]?.buckets.withLock({ $0.wait(account, now: now) }) else { return }
+        throw Self.refusal(kind, wait)
+    }
+
+    func recordFailure(_ request: HTTPRequest, _ kind: RateLimit, account: String) {
+        let now = now(request)
+        _ = buckets[kind]?.buckets.withLock { $0.take(account, now: now) }
+    }
+
+    private func now(_ request: HTTPRequest) -> Duration {
+        .nanoseconds(Int64(request.loop.monotonicNanoseconds))
+    }
+
+    private static func refusal(_ kind: RateLimit, _ wait: Duration) -> AuthError {
+        AuthError(
+            kind.code, kind.message, retryAfter: .seconds(wait.components.seconds + 1), limit: kind.setting)
     }
 
     private func take(_ kind: RateLimit, _ key: String, _ request: HTTPRequest) throws(AuthError) {
-        let now = Duration.nanoseconds(Int64(request.loop.monotonicNanoseconds))
+        let now = now(request)
         guard let wait = buckets[kind]?.buckets.withLock({ $0.take(key, now: now) }) else { return }
-        throw AuthError(
-            kind.code, kind.message, retryAfter: .seconds(wait.components.seconds + 1), limit: kind.setting)
+        throw Self.refusal(kind, wait)
     }
 }

@@ -44,19 +44,25 @@ package struct TokenBuckets: Sendable {
         guard limit.count > 0 else { return limit.interval }
         var bucket =
             younger[key] ?? older.removeValue(forKey: key) ?? Bucket(tokens: Double(limit.burst), updatedAt: now)
-        let elapsed = max(.zero, now - bucket.updatedAt)
-        bucket.tokens = min(Double(limit.burst), bucket.tokens + elapsed / limit.interval * Double(limit.count))
-        bucket.updatedAt = now
+        refill(&bucket, now)
         let isGranted = bucket.tokens >= 1
         if isGranted { bucket.tokens -= 1 }
         remember(bucket, under: key)
         return isGranted ? nil : limit.interval * ((1 - bucket.tokens) / Double(limit.count))
     }
 
-    /// Fills `key`'s bucket again.
-    package mutating func forget(_ key: String) {
-        younger[key] = nil
-        older[key] = nil
+    /// What ``take(_:now:)`` would answer, without taking.
+    package func wait(_ key: String, now: Duration) -> Duration? {
+        guard limit.count > 0 else { return limit.interval }
+        guard var bucket = younger[key] ?? older[key] else { return nil }
+        refill(&bucket, now)
+        return bucket.tokens >= 1 ? nil : limit.interval * ((1 - bucket.tokens) / Double(limit.count))
+    }
+
+    private func refill(_ bucket: inout Bucket, _ now: Duration) {
+        let elapsed = max(.zero, now - bucket.updatedAt)
+        bucket.tokens = min(Double(limit.burst), bucket.tokens + elapsed / limit.interval * Double(limit.count))
+        bucket.updatedAt = now
     }
 
     private mutating func remember(_ bucket: Bucket, under key: String) {

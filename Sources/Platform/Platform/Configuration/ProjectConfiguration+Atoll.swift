@@ -247,12 +247,14 @@ extension ProjectConfiguration {
         /// `[atoll.auth]`
         package struct AuthLimits: ConfigurationSection {
             package var bcryptCost = 10
+            package var leakedPasswords: String?
             package var maxBodyBytes = 1 << 20
             package var statementTimeout: Duration = .seconds(10)
             package var refreshLockTimeout: Duration = .seconds(5)
             package var flowStateLifetime: Duration = .seconds(300)
             package var factorRequests = 15
             package var passwordAttempts = 20
+            package var accountPasswordAttempts = 100
             package var codeAttempts = 20
             package var isSingleSessionPerUser = false
             package var functionHookTimeout: Duration = .seconds(2)
@@ -265,6 +267,10 @@ extension ProjectConfiguration {
                 Field.key(
                     "bcrypt_cost", \.bcryptCost, .integer(4...16),
                     "The cost of a password's hash: one more doubles the time.")
+                Field.optional(
+                    "leaked_passwords", \.leakedPasswords, .text,
+                    "A list of leaked passwords' SHA-1 digests, which are refused: a file in the order of the digests, or a folder of ranges by their first five digits. Relative to the project's folder."
+                )
                 Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
                 Field.key(
                     "statement_timeout", \.statementTimeout, .duration(.milliseconds(1)...(.seconds(3600))),
@@ -287,6 +293,9 @@ extension ProjectConfiguration {
                 Field.key(
                     "password_attempts", \.passwordAttempts, .integer(1...1_000_000),
                     "Wrong passwords in 5 minutes for one account from one address.")
+                Field.key(
+                    "account_password_attempts", \.accountPasswordAttempts, .integer(1...1_000_000),
+                    "Wrong passwords in 5 minutes for one account from all addresses but those it has sessions from.")
                 Field.key(
                     "code_attempts", \.codeAttempts, .integer(1...1_000_000),
                     "Wrong codes in 5 minutes for one account.")
