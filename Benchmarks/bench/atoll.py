@@ -22,6 +22,31 @@ create table public.todos (
 );
 alter table public.todos enable row level security;
 create policy todos_own on public.todos for all to authenticated using ((select auth.uid()) = user_id);
+create index todos_newest on public.todos (user_id, created_at desc);
+create table public.lists (
+    id bigint primary key,
+    user_id uuid not null references auth.users (id),
+    name text not null
+);
+alter table public.lists enable row level security;
+create policy lists_own on public.lists for all to authenticated using ((select auth.uid()) = user_id);
+alter table public.todos add list_id bigint references public.lists (id);
+create index todos_list on public.todos (list_id, id desc);
+create table public.notes (
+    id bigint generated always as identity primary key,
+    user_id uuid not null default auth.uid() references auth.users (id),
+    title text not null,
+    created_at timestamptz not null default now()
+);
+alter table public.notes enable row level security;
+create policy notes_own on public.notes for all to authenticated using ((select auth.uid()) = user_id);
+create table public.documents (
+    id bigint generated always as identity primary key,
+    user_id uuid not null references auth.users (id),
+    body text not null
+);
+alter table public.documents enable row level security;
+create policy documents_own on public.documents for all to authenticated using ((select auth.uid()) = user_id);
 create function public.bench_settings() returns json language sql stable as $$
     select json_object_agg(name, current_setting(name, true)) from unnest(array[
         'role', 'search_path', 'request.jwt.claims', 'request.method', 'request.path', 'request.headers', 'request.cookies',

@@ -22,79 +22,85 @@ def wrk(url, connections=CONNECTIONS, headers=(), script=None, seconds=SECONDS):
     return int(re.search(r"(\d+) requests in", text)[1]) / seconds
 
 
+# What REST sets for each request.
+SETTINGS = [
+    "role", "transaction_read_only", "search_path", "request.jwt.claims", "request.method", "request.path", "request.headers",
+    "request.cookies",
+]
+
+
 @dataclasses.dataclass
 class Mix:
-    """Requests of one kind: `path` and `body` may hold `{n}`, a random number up to `count`, or `{serial}`, one never used before."""
+    """Requests of one kind: `path` and `body` may hold `{n}`, a random number from 1 to `count`."""
 
     path: str
     method: str = "GET"
     body: str = ""
     count: int = 1
-    content_type: str = "application/json"
+    headers: tuple = ()
+    # How the number is written: Lua's format.
+    number: str = "%d"
 
-    def write(self, path, start=0):
-        """The script for wrk. Requests are made beforehand: making them while measuring would measure the generator. Only what
-        holds a serial number has to be made anew each time."""
+    def write(self, path):
+        """The script for wrk. The requests are made beforehand: making them while measuring would measure the generator."""
 
         def expression(text):
-            parts = re.split(r"(\{n\}|\{serial\})", text)
-            lua = {"{n}": "n", "{serial}": "serial"}
-            return " .. ".join(lua.get(part, json.dumps(part)) for part in parts if part) or '""'
+            parts = re.split(r"(\{n\})", text)
+            return " .. ".join("n" if part == "{n}" else json.dumps(part) for part in parts if part) or '""'
 
-        body = f"""
-wrk.method = "{self.method}"
-{f'wrk.headers["Content-Type"] = "{self.content_type}"' if self.body else ''}
-local serial = {start}
-local function make()
-    local n = math.random({self.count})
-    serial = serial + 1
-    return wrk.format("{self.method}", {expression(self.path)}, nil, {expression(self.body) if self.body else 'nil'})
-end
-"""
-        if "{serial}" in self.path + self.body:
-            body += "init = function() math.randomseed(42) end\nrequest = make\n"
-        else:
-            body += """
-local requests = {}
+        headers = dict(self.headers)
+        if self.body:
+            headers["Content-Type"] = "application/json"
+        lines = [f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}" for name, value in headers.items()]
+        path.write_text("\n".join(lines) + f"""
+local requests = {{}}
 local position = 0
 init = function()
     math.randomseed(42)
-    for number = 1, 4096 do requests[number] = make() end
+    for number = 1, 4096 do
+        local n = string.format("{self.number}", math.random({self.count}))
+        requests[number] = wrk.format(
+            "{self.method}", {expression(self.path)}, nil, {expression(self.body) if self.body else 'nil'})
+    end
 end
 request = function()
     position = position % 4096 + 1
     return requests[position]
 end
-"""
-        path.write_text(body)
+""")
         return path
 
 
-def transaction(atoll, path, headers, statement, variables=("\\set id random(1, 100000)",), *, read_only=True):
+def transaction(atoll, path, headers, statement, variables=(), *, reads):
     """What one of Atoll's requests sends, for pgbench as one pipeline: the statements as PostgreSQL saw them, the same values.
 
     Those that surround the request's own are taken from PostgreSQL's views, so that they cannot differ from what Atoll runs, and their
     values from a function that a request of the same kind calls. `statement` is the request's own, with pgbench's variables in it.
     Returns the options that set the values.
     """
-    preamble = atoll.psql(
-        "select query from extensions.pg_stat_statements where query like 'select pg_catalog.%set_config%' "
-        "order by calls desc, length(query) desc limit 1")
     # PostgreSQL counts no utility statements of this kind, so these are named, and looked for where they are sent.
     source = (ROOT / "Sources/Core/Postgres/Connection+sending.swift").read_text()
     resets = ["reset all", "discard temporary"]
     if re.findall(r'sendPrepared\("([^"]+)", operation, handle, role: nil, isQuiet: true\)', source) != resets:
         raise SystemExit("bench: what a unit of work begins with has changed; change `resets`")
-    pairs = len(re.findall("set_config", preamble))
-    status, settings = call("GET", f"{atoll.url}/rest/v1/rpc/bench_settings", headers)
+    status, values = call("GET", f"{atoll.url}/rest/v1/rpc/bench_settings", headers)
     if status != 200:
-        raise SystemExit(f"bench: cannot learn what a request sends: {status} {settings}")
-    settings = {name: value for name, value in settings.items() if value is not None}
-    if pairs > len(settings):
-        raise SystemExit(f"bench: a request sets {pairs} settings, and only {list(settings)} are known")
+        raise SystemExit(f"bench: cannot learn what a request sends: {status} {values}")
+    names = SETTINGS
+    if not reads:
+        names = [name for name in names if name != "transaction_read_only"]
+    preamble = atoll.psql(
+        "select query from extensions.pg_stat_statements where query like 'select pg_catalog.%set_config%' "
+        f"and regexp_count(query, 'set_config') = {len(names)} limit 1")
+    missing = [name for name in names if values.get(name) is None]
+    if not preamble or missing:
+        raise SystemExit(f"bench: a request sets other things than {names}; change them (unknown: {missing})")
+    # Temporary tables are discarded only behind units that could have made some.
+    if reads:
+        resets.remove("discard temporary")
     options = []
-    for number, (name, value) in enumerate(list(settings.items())[:pairs]):
-        options += ["-D", f"p{number * 2 + 1}={name}", "-D", f"p{number * 2 + 2}={value}"]
+    for number, name in enumerate(names):
+        options += ["-D", f"p{number * 2 + 1}={name}", "-D", f"p{number * 2 + 2}={values[name]}"]
     lines = [*variables, "\\startpipeline"]
     lines += [f"{reset};" for reset in resets]
     lines.append(re.sub(r"\$(\d+)", r":p\1", preamble) + ";")

@@ -18,6 +18,7 @@ package struct HTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
 
     /// The field's value, repeated fields joined by ", "; nil when absent.
     package subscript(_ name: String) -> String? {
+        if added.isEmpty, let received, !received.repeats(name) { return received.value(named: name) }
         let all = values(name)
         guard let first = all.first else { return nil }
         return all.count == 1 ? first : all.joined(separator: ", ")

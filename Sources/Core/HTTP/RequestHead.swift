@@ -35,6 +35,19 @@ final class RequestHead: Sendable {
         return found
     }
 
+    /// The first value of a field.
+    func value(named name: String) -> String? {
+        for field in fields where matches(field, name) { return string(field.value) }
+        return nil
+    }
+
+    /// Whether a field stands there more than once.
+    func repeats(_ name: String) -> Bool {
+        var count = 0
+        for field in fields where matches(field, name) { count += 1 }
+        return count > 1
+    }
+
     func hasField(named name: String) -> Bool { fields.contains { matches($0, name) } }
 
     func allFields() -> [(name: String, value: String)] {

@@ -112,13 +112,19 @@ extension Connection {
             _ = PQisBusy(handle)
             while let extra = PQgetResult(handle) { PQclear(extra) }
         }
+        running.first?.startedAt = loop.monotonicNanoseconds
+        // What it took back stays so only when it was not rolled back; and an operation behind it could have written since.
+        if operation.discardsTemporaries, operation.error == nil, operation.isReadOnly, running.isEmpty {
+            mayHoldTemporaries = false
+        }
+        if operation.error != nil, owner?.takesBack(operation, from: self) ?? false { return }
         if shouldRetry(operation) {
             operation.prepareRetry()
             services.counters.retries.increment()
             submit(operation)
             return
         }
-        if operation.isCancelled, operation.error?.sqlState == "57014" {
+        if operation.isCancelled, operation.error?.sqlState == PostgresError.cancelledState {
             operation.error?.code = .queryCancelled
         }
         if case .unit = operation.kind, steps.isEmpty, !isOutsideTransaction {
@@ -169,7 +175,13 @@ extension Connection {
     func endRunning(_ error: PostgresError) -> [Operation] {
         _ = steps.removeAll()
         var unstarted: [Operation] = []
-        for operation in running.removeAll() {
+        for (position, operation) in running.removeAll().enumerated() {
+            if isShared, position > 0, !operation.wasRetried, !operation.isCancelled {
+                // It only reads, and the server had not come to it.
+                operation.prepareRetry()
+                unstarted.append(operation)
+                continue
+            }
             var failure = error
             if let reported = operation.error {
                 // PostgreSQL said why before it hung up.

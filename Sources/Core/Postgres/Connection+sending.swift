@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CPostgres
 internal import EventLoop
+internal import Primitives
 
 /// The statement that sets role and settings for one transaction.
 enum Preamble {
@@ -18,7 +19,9 @@ enum Preamble {
     ///
     /// The role is set even when the unit names none, to the login's, so that one left by a function with
     /// `set_config('role', ..., false)` cannot reach the next unit.
-    static func settings(of unit: WorkUnit) -> [(name: String, value: String)] {
+    ///
+    /// - Parameter bound: on a shared connection, how long a query may run there.
+    static func settings(of unit: WorkUnit, bound: Duration? = nil) -> [(name: String, value: String)] {
         var settings: [(name: String, value: String)] = []
         settings.reserveCapacity(unit.settings.count + unit.loginSettings.count + 3)
         settings.append(contentsOf: unit.loginSettings)
@@ -28,6 +31,10 @@ enum Preamble {
             settings.append((name: "statement_timeout", value: String(timeout.wholeMilliseconds)))
         }
         settings.append(contentsOf: unit.settings)
+        // Where others wait behind it, no unit's own time limit counts.
+        if let bound, unit.limitsTime {
+            settings.append((name: "statement_timeout", value: String(bound.wholeMilliseconds)))
+        }
         return settings
     }
 }
@@ -43,11 +50,13 @@ extension Connection {
         }
         lastOperation += 1
         operation.number = lastOperation
+        operation.startedAt = loop.monotonicNanoseconds
         running.append(operation)
         guard sendAll(operation, handle) else {
             lose(libpqError(.connectionLost))
             return
         }
+        if !operation.isReadOnly { mayHoldTemporaries = true }
         flush()
     }
 
@@ -78,14 +87,18 @@ extension Connection {
     }
 
     /// Takes back what a function may have left with `set_config(..., false)` or in temporary tables: it must not reach
-    /// the next unit, which may be another tenant's.
+    /// the next unit, which may be another tenant's. Where only reads have run there are no temporary tables: PostgreSQL makes none in a
+    /// transaction that is read-only before its first query, and lets it become no other.
     private func sendReset(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
-        sendPrepared("reset all", operation, handle, role: nil, isQuiet: true)
-            && sendPrepared("discard temporary", operation, handle, role: nil, isQuiet: true)
+        guard sendPrepared("reset all", operation, handle, role: nil, isQuiet: true) else { return false }
+        guard mayHoldTemporaries else { return true }
+        operation.discardsTemporaries = true
+        return sendPrepared("discard temporary", operation, handle, role: nil, isQuiet: true)
     }
 
     private func sendPreamble(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
-        let settings = Preamble.settings(of: operation.unit)
+        let settings = Preamble.settings(
+            of: operation.unit, bound: isShared ? configuration.statementTimeout : nil)
         let sql = Preamble.statements[settings.count]
         guard configuration.preparesStatements else {
             parameters.load(settings: settings)
@@ -114,16 +127,20 @@ extension Connection {
             parameters.load(query.parameters)
             return sendUnnamed(query.sql, types: types, handle, .rows(nil))
         }
-        let key = StatementKey(sql: query.sql, role: operation.unit.role, types: types)
+        let key = StatementKey(
+            sql: query.sql, role: operation.unit.role, types: types, sqlHash: query.sqlHash)
         switch cache.use(key, operation: operation.number) {
         case .execute(let statement):
+            services.counters.statementHits.increment()
             parameters.load(query.parameters)
             return execute(statement, handle, .rows(statement))
         case .prepare(let statement):
+            services.counters.statementMisses.increment()
             guard prepare(statement, handle) else { return false }
             parameters.load(query.parameters)
             return execute(statement, handle, .rows(statement))
         case .unnamed:
+            services.counters.statementMisses.increment()
             parameters.load(query.parameters)
             return sendUnnamed(query.sql, types: types, handle, .rows(nil))
         }
@@ -174,6 +191,16 @@ extension Connection {
         return PQsendQueryParams(
             handle, sql, Int32(parameters.count), allTypes, parameters.values,
             parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil, 0) == 1
+    }
+}
+
+extension WorkUnit {
+    /// Whether its settings have a time limit; for a unit that is brief only.
+    fileprivate var limitsTime: Bool {
+        func isLimit(_ setting: (name: String, value: String)) -> Bool {
+            setting.name.utf8.count == 17 && setting.name.lowercased() == "statement_timeout"
+        }
+        return settings.contains(where: isLimit) || loginSettings.contains(where: isLimit)
     }
 }
 

@@ -13,6 +13,8 @@ protocol ConnectionOwner: AnyObject {
     func connectionFinished(_ operation: Operation, on connection: Connection)
     /// It broke, and is closed. `unstarted` are operations that certainly changed nothing and may run elsewhere.
     func connectionLost(_ connection: Connection, _ error: PostgresError, unstarted: [Operation])
+    /// An operation has ended in an error and nobody was told; true when the owner runs it elsewhere.
+    func takesBack(_ operation: Operation, from connection: Connection) -> Bool
     /// A notification arrived.
     func connectionNotified(_ connection: Connection, channel: String, payload: String, processID: Int32)
 }
@@ -42,6 +44,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     let loop: Loop
     let configuration: DatabaseConfiguration
     let services: DatabaseServices
+    /// Whether several units are under way on it at once.
+    let isShared: Bool
     weak var owner: (any ConnectionOwner)?
 
     /// libpq's connection; nil once it is closed, and while a host name is looked up.
@@ -64,6 +68,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     var steps = Fifo<Step>()
     var running = Fifo<Operation>()
     var lastOperation: UInt64 = 0
+    /// Whether a unit that could write has run, whose functions may have left temporary tables.
+    var mayHoldTemporaries = false
 
     /// Cancel requests sent whose end is not known yet; the connection is not handed on before, as a late one would hit the
     /// next operation.
@@ -77,13 +83,14 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
     init(
         id: Int, loop: Loop, configuration: DatabaseConfiguration, services: DatabaseServices,
-        owner: any ConnectionOwner
+        owner: any ConnectionOwner, isShared: Bool = false
     ) {
         self.id = id
         self.loop = loop
         self.configuration = configuration
         self.services = services
         self.owner = owner
+        self.isShared = isShared
         cache = StatementCache(capacity: configuration.maxPreparedStatements)
         preambles = Array(repeating: nil, count: Preamble.maxSettings + 1)
     }

@@ -11,6 +11,13 @@ package struct DatabaseConfiguration: Sendable {
 
     /// Connections of one loop, at most; they are opened as they are needed and then kept.
     package var connectionsPerLoop = 10
+    /// Connections of one loop, beside the others, that short reads share: several are under way on each at once. Zero for none; they
+    /// are opened as they are needed. Units say by ``WorkUnit/isBrief`` that they may run there.
+    package var lanesPerLoop = 2
+    /// Units under way on one such connection, at most; what is beyond runs on a connection of its own.
+    package var laneDepth = 16
+    /// When a unit on a shared connection is stopped and run again on one of its own, as it holds up those behind it.
+    package var laneTimeout: Duration = .milliseconds(100)
     /// How many callers may wait for a connection of one loop; the next is refused with `poolQueueFull`.
     package var maxWaiting = 1000
     /// How long a caller waits for a connection before `poolTimeout`.

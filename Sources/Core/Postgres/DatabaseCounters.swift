@@ -7,6 +7,11 @@ package struct DatabaseCounters: Sendable {
     /// Units of work and leased operations that ended.
     let operations: Counter
     let errors: Counter
+    /// Units that ran on a shared connection.
+    let sharedOperations: Counter
+    /// Statements executed that the connection had prepared, and those it had not.
+    let statementHits: Counter
+    let statementMisses: Counter
     /// Requests that had to wait for a connection.
     let waits: Counter
     /// Requests refused because of the wait queue's bound or timeout.
@@ -24,6 +29,9 @@ package struct DatabaseCounters: Sendable {
         }
         operations = counter("operations", "Round trips to PostgreSQL that ended.")
         errors = counter("errors", "Round trips that ended in an error.")
+        sharedOperations = counter("shared_operations", "Units that ran on a connection shared with others under way.")
+        statementHits = counter("statement_hits", "Statements run that the connection had prepared before.")
+        statementMisses = counter("statement_misses", "Statements parsed when they ran.")
         waits = counter("waits", "Requests that waited for a connection.")
         refusals = counter("refusals", "Requests refused because too many waited or waited too long.")
         connectionsOpened = counter("connections_opened", "Connections made.")

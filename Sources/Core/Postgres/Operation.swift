@@ -35,6 +35,13 @@ final class Operation: @unchecked Sendable {
     var failedAtSync = false
     /// The statement the error came from, when it was one the cache holds.
     var failedStatement: PreparedStatement?
+    /// When the server could begin with it, in the loop's nanoseconds.
+    var startedAt: UInt64 = 0
+    /// Whether the reset before it dropped temporary tables.
+    var discardsTemporaries = false
+    /// Whether it may run on a shared connection, and what its statements are known by there.
+    let isBrief: Bool
+    let statementHash: Int
     var isCancelled = false
     var wasRetried = false
     private var continuation: UnsafeContinuation<Outcome, Never>?
@@ -42,11 +49,23 @@ final class Operation: @unchecked Sendable {
     init(_ kind: Kind, _ unit: WorkUnit) {
         self.kind = kind
         self.unit = unit
+        if case .unit = kind, unit.isBrief, unit.readOnly, unit.statementTimeout == nil {
+            isBrief = true
+            statementHash = unit.queries.reduce(0) { $0 &* 31 &+ $1.sqlHash }
+        } else {
+            isBrief = false
+            statementHash = 0
+        }
     }
 
     /// Whether the connection goes back to the pool when this ends.
     var endsLease: Bool {
         if case .unit = kind { true } else { false }
+    }
+
+    /// Whether PostgreSQL refuses what it writes.
+    var isReadOnly: Bool {
+        if case .unit = kind { unit.readOnly } else { false }
     }
 
     var isFinished: Bool { continuation == nil }
@@ -75,6 +94,12 @@ final class Operation: @unchecked Sendable {
     /// Makes it as new for a second attempt.
     func prepareRetry() {
         wasRetried = true
+        prepareMove()
+    }
+
+    /// Makes it as new for another connection.
+    func prepareMove() {
+        discardsTemporaries = false
         results = []
         error = nil
         failedAtSync = false

@@ -9,6 +9,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     private let configuration: DatabaseConfiguration
     private let services: DatabaseServices
     private var state: PoolState<Operation>
+    private lazy var lanes = Lanes(configuration, pool: self, services: services)
     private var connections: [Int: Connection] = [:]
     private var backoff: Backoff
     private var random = SystemRandomNumberGenerator()
@@ -68,6 +69,12 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     }
 
     private func dispatch(_ operation: Operation) {
+        if !state.isShutdown, operation.isBrief, lanes.take(operation) { return }
+        runAlone(operation)
+    }
+
+    /// Runs an operation on a connection that has no other under way.
+    func runAlone(_ operation: Operation) {
         switch state.admit(operation, deadline: waitDeadline) {
         case .run(let id): start(operation, on: id)
         case .wait(let ticket): wait(operation, ticket)
@@ -103,6 +110,10 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
         if let ticket = operation.ticket {
             _ = state.withdraw(ticket)
             operation.fail(.cancelledBeforeStart)
+        } else if let connection = operation.connection, connection.isShared {
+            // A cancel request names a session, not a query, and could stop a neighbour's.
+            operation.isCancelled = true
+            operation.fail(PostgresError(.queryCancelled, "the task was cancelled"))
         } else {
             operation.connection?.cancel(operation)
         }
@@ -184,6 +195,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     func connectionFinished(_ operation: Operation, on connection: Connection) {
         services.counters.operations.increment()
         if operation.error != nil { services.counters.errors.increment() }
+        lanes.note(operation)
         guard operation.endsLease else { return }
         if isOutworn(connection) {
             discard(connection)
@@ -252,7 +264,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
 
     private var isAging: Bool { configuration.maxConnectionAge != nil || configuration.maxConnectionIdleTime != nil }
 
-    private func isOutworn(_ connection: Connection) -> Bool {
+    func isOutworn(_ connection: Connection) -> Bool {
         if connection.isRetired { return true }
         guard let age = configuration.maxConnectionAge else { return false }
         return loop.monotonicNanoseconds &- connection.openedAt >= age.clampedNanoseconds
@@ -272,12 +284,14 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
             guard let self else { return }
             self.sweepTimer = nil
             self.closeOutworn()
-            if !self.connections.isEmpty, !self.state.isShutdown { self.scheduleSweep() }
+            let isEmpty = self.connections.isEmpty && self.lanes.isEmpty
+            if !isEmpty, !self.state.isShutdown { self.scheduleSweep() }
         }
     }
 
     private func closeOutworn() {
         let now = loop.monotonicNanoseconds
+        lanes.closeOutworn()
         for id in state.idleConnections {
             guard let connection = connections[id] else { continue }
             let idleTime = configuration.maxConnectionIdleTime?.clampedNanoseconds ?? .max
@@ -293,6 +307,7 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
     func retireConnections() {
         loop.assertOnLoop()
         for connection in connections.values where connection.phase != .connecting { connection.isRetired = true }
+        lanes.retireConnections()
         closeOutworn()
     }
 
@@ -310,7 +325,8 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
         if let waitTimer { loop.cancel(waitTimer) }
         if let backoffTimer { loop.cancel(backoffTimer) }
         if let sweepTimer { loop.cancel(sweepTimer) }
-        guard !connections.isEmpty else { return }
+        lanes.shutdown()
+        guard !connections.isEmpty || !lanes.isEmpty else { return }
         let timer = loop.schedule(after: grace) { [weak self] in self?.closeAll() }
         await withUnsafeContinuation { drainWaiters.append($0) }
         loop.cancel(timer)
@@ -318,10 +334,11 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
 
     private func closeAll() {
         for connection in Array(connections.values) { connection.lose(PostgresError(.shutdown)) }
+        lanes.closeAll()
     }
 
-    private func checkDrained() {
-        guard state.isShutdown, connections.isEmpty else { return }
+    func checkDrained() {
+        guard state.isShutdown, connections.isEmpty, lanes.isEmpty else { return }
         for waiter in drainWaiters { waiter.resume() }
         drainWaiters.removeAll()
     }

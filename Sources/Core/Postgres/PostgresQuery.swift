@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Primitives
 
 /// One SQL statement with its binds; values never become part of the text.
 ///
@@ -9,6 +10,8 @@
 package struct PostgresQuery: Sendable, Hashable {
     /// The statement with `$1`, `$2`, ... for the binds.
     package private(set) var sql: String
+    /// The hash of the text where somebody has computed it for all the times the query is run.
+    private var knownHash: Int?
     /// What is bound, in order.
     package private(set) var parameters: [PostgresParameter]
     /// Whether connections keep the statement prepared. False for what runs once (migrations, seeds).
@@ -22,15 +25,37 @@ package struct PostgresQuery: Sendable, Hashable {
 
     /// Adds another query's text and binds at the end; a literal is a query without binds.
     package mutating func append(_ other: PostgresQuery) {
+        knownHash = nil
         sql += parameters.isEmpty ? other.sql : Self.renumber(other.sql, by: parameters.count)
         parameters += other.parameters
     }
 
     /// Adds a bind of `value`.
     package mutating func bind(_ value: some PostgresEncodable) {
+        knownHash = nil
         parameters.append(value.postgresParameter)
         sql += "$"
         sql += String(parameters.count)
+    }
+
+    /// Computes the hash of the text now, for a query that is kept and run many times.
+    package mutating func rememberHash() { knownHash = QuickHash.of(sql) }
+
+    /// The hash of the text.
+    var sqlHash: Int { knownHash ?? QuickHash.of(sql) }
+
+    package static func == (left: PostgresQuery, right: PostgresQuery) -> Bool {
+        left.isPrepared == right.isPrepared && left.parameters == right.parameters && left.sql == right.sql
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(sqlHash)
+        hasher.combine(parameters)
+    }
+
+    /// Binds other texts in place of those at `indices`.
+    package mutating func replaceParameters(at indices: [Int], with texts: [String]) {
+        for (index, text) in zip(indices, texts) { parameters[index] = PostgresParameter(text: text) }
     }
 
     package static func += (query: inout PostgresQuery, other: PostgresQuery) { query.append(other) }

@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Primitives
 
 /// What tells prepared statements apart.
 struct StatementKey: Hashable {
-    var sql: String
+    let sql: String
     /// A plan under row level security belongs to a role; one statement for two roles would be planned anew at each change.
-    var role: String?
+    let role: String?
     /// Types given with binary parameters; empty when the server infers all.
-    var types: [UInt32]
+    let types: [UInt32]
+    private let sqlHash: Int
+
+    /// - Parameter sqlHash: that of `sql`, where it is known already.
+    init(sql: String, role: String?, types: [UInt32], sqlHash: Int? = nil) {
+        self.sql = sql
+        self.role = role
+        self.types = types
+        self.sqlHash = sqlHash ?? QuickHash.of(sql)
+    }
+
+    static func == (left: StatementKey, right: StatementKey) -> Bool {
+        left.sqlHash == right.sqlHash && left.role == right.role && left.types == right.types && left.sql == right.sql
+    }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(sqlHash)
+        hasher.combine(role)
+    }
 }
 
 /// A statement prepared, or being prepared, on one connection.

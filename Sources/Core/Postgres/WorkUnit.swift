@@ -16,6 +16,9 @@ package struct WorkUnit: Sendable {
     package var readOnly: Bool
     /// The longest a single query may run, to the millisecond; nil for the connection's default, zero for no limit.
     package var statementTimeout: Duration?
+    /// Whether it is expected to take a few milliseconds at most and so may be sent behind others' units on one connection. Heeded for
+    /// units that only read; the database's isolation is the same either way. See ``DatabaseConfiguration/lanesPerLoop``.
+    package var isBrief: Bool
     /// What runs, in order.
     package var queries: [PostgresQuery]
 
@@ -24,12 +27,13 @@ package struct WorkUnit: Sendable {
 
     package init(
         role: String? = nil, settings: [(name: String, value: String)] = [], readOnly: Bool = false,
-        statementTimeout: Duration? = nil, queries: [PostgresQuery] = []
+        statementTimeout: Duration? = nil, isBrief: Bool = false, queries: [PostgresQuery] = []
     ) {
         self.role = role
         self.settings = settings
         self.readOnly = readOnly
         self.statementTimeout = statementTimeout
+        self.isBrief = isBrief
         self.queries = queries
     }
 }

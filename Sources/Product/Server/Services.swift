@@ -103,6 +103,9 @@ extension DatabaseConfiguration {
     init(_ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress) {
         self.init(address: address)
         connectionsPerLoop = settings.poolSize
+        lanesPerLoop = settings.lanes
+        laneDepth = settings.laneDepth
+        laneTimeout = settings.laneTimeout
         maxWaiting = settings.maxWaiting
         waitTimeout = settings.waitTimeout
         connectTimeout = settings.connectTimeout

@@ -52,6 +52,13 @@ struct Execution: Sendable {
         return request.action == .read || request.action == .call(readOnly: true)
     }
 
+    /// Whether it may share a connection: it reads a relation, and does not count what it does not show.
+    private var isBrief: Bool {
+        guard case .read = request.action, plan.count == nil else { return false }
+        if case .plan = plan.media { return false }
+        return true
+    }
+
     /// - Throws: `PostgresError`, or ``RESTError`` where the result is refused, and then nothing is committed.
     func run(on database: Database, settings: [(name: String, value: String)]) async throws -> Outcome {
         var queries: [PostgresQuery] = []
@@ -62,7 +69,9 @@ struct Execution: Sendable {
 
         guard isConditional else {
             let results = try await database.run(
-                WorkUnit(role: identity.role, settings: settings, readOnly: isReadOnly, queries: queries))
+                WorkUnit(
+                    role: identity.role, settings: settings, readOnly: isReadOnly, isBrief: isBrief,
+                    queries: queries))
             let outcome = outcome(results, at: position)
             try check(outcome)
             return outcome

@@ -13,6 +13,7 @@ package struct RESTService: Sendable {
     let database: Database
     private let store: SchemaCacheStore
     private let identify: Identify
+    private let reads = PlannedReads()
     private let log: Log
 
     /// - Parameters:
@@ -53,9 +54,24 @@ package struct RESTService: Sendable {
         // The gateway's refusals go first: who may not come in learns nothing of the schema.
         let identity = try identify(request)
         timing.mark("jwt")
+        let path = String(Substring(request.path.utf8.dropFirst(prefix.utf8.count)))
+        let form = ReadForm(request, path: path, configuration: configuration)
+        var isWanted = false
+        if let form, let cache = store.loaded {
+            switch reads.find(form, cache) {
+            case .planned(let read):
+                timing.mark("parse")
+                timing.mark("plan")
+                return try await answer(
+                    request, read.request(form.values), read.plan, read.statement(form.values),
+                    identity, &timing)
+            case .wanted: isWanted = true
+            case .unknown: break
+            }
+        }
         var parsed = try APIRequest(
-            method: request.method, path: String(request.path.dropFirst(prefix.count)), query: request.query,
-            headers: request.headers, configuration: configuration)
+            method: request.method, path: path, query: request.query, headers: request.headers,
+            configuration: configuration)
         timing.mark("parse")
         let cache = try await store.cache()
         if parsed.action == .inspect { return try Self.inspection(request, parsed, cache) }
@@ -70,6 +86,18 @@ package struct RESTService: Sendable {
         let plan = try Self.plan(parsed, payload, cache, configuration)
         let statement = Statement(plan)
         timing.mark("plan")
+        if isWanted, let form {
+            reads.learn(
+                form, PlannedRead(form, request, path: path, parsed, plan, statement, cache, configuration), cache)
+        }
+        return try await answer(request, parsed, plan, statement, identity, &timing)
+    }
+
+    /// Runs what was planned and makes the response.
+    private func answer(
+        _ request: HTTPRequest, _ parsed: APIRequest, _ plan: Plan, _ statement: Statement, _ identity: RESTIdentity,
+        _ timing: inout ServerTiming
+    ) async throws -> HTTPResponse {
         let execution = Execution(
             request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration)
         let outcome: Outcome

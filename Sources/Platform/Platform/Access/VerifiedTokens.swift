@@ -18,6 +18,7 @@ final class VerifiedTokens: Sendable {
         let principal: Principal?
         /// That of the keys that verified it; see ``TokenKeys``.
         let generation: Int
+        private let expiry: Double
 
         init(_ claims: JWTClaims, generation: Int = 0, isForeign: Bool = false) {
             self.claims = claims
@@ -25,59 +26,35 @@ final class VerifiedTokens: Sendable {
             let claim = claims["role"]
             namesRole = claim != nil
             let role = claim == nil ? Role.anon : claim?.stringValue.flatMap(Role.init)
+            expiry = claims["exp"]?.doubleValue ?? .infinity
             // Only the project itself says who its back end is.
             principal =
                 isForeign && role == .serviceRole
                 ? nil : role.map { Principal(role: $0, verified: claims, isForeign: isForeign) }
         }
+
+        /// Whether its times need no second look: those of its start have passed when it was verified, and the end is still to come.
+        func isWithinTimes(_ now: Timestamp) -> Bool { Double(now.unixSeconds) < expiry }
     }
 
-    /// Two generations: when the younger is full it becomes the older, and what the older held unused is forgotten.
-    private struct Generations {
-        var younger: [String: Token] = [:]
-        /// The bytes of the younger's texts; what is parsed of them takes a few times as much.
-        var youngerBytes = 0
-        var older: [String: Token] = [:]
-    }
+    private let tokens: Mutex<RecentlyUsed<TextKey, Token>>
 
-    /// What a generation may hold.
-    private struct Bound {
-        var entries: Int
-        var bytes: Int
-    }
-    private let generations = Mutex(Generations())
-    private let bound: Bound
-
-    /// - Parameter maxBytes: of the tokens' texts. Users put into their metadata, and so into their tokens, what they
-    ///   like: a bound on their number alone would bound nothing.
+    /// - Parameter maxBytes: of the tokens' texts; what is parsed of them takes a few times as much. Users put into their metadata, and
+    ///   so into their tokens, what they like: a bound on their number alone would bound nothing.
     init(maxEntries: Int, maxBytes: Int = 4 << 20) {
-        bound = Bound(entries: max(1, maxEntries / 2), bytes: max(1, maxBytes / 2))
+        tokens = Mutex(RecentlyUsed(maxEntries: maxEntries, maxCost: maxBytes))
     }
 
     func token(_ text: String) -> Token? {
-        generations.withLock { state in
-            if let token = state.younger[text] { return token }
-            guard let token = state.older.removeValue(forKey: text) else { return nil }
-            Self.insert(token, text, into: &state, bound)
-            return token
-        }
+        let key = TextKey(text)
+        return tokens.withLock { $0.value(for: key, cost: text.utf8.count) }
     }
 
     func insert(_ token: Token, _ text: String) {
-        generations.withLock { Self.insert(token, text, into: &$0, bound) }
+        let key = TextKey(text)
+        tokens.withLock { $0.insert(token, for: key, cost: text.utf8.count) }
     }
 
     /// How many tokens are kept.
-    var count: Int { generations.withLock { $0.younger.count + $0.older.count } }
-
-    private static func insert(_ token: Token, _ text: String, into state: inout Generations, _ bound: Bound) {
-        let byteCount = text.utf8.count
-        guard byteCount <= bound.bytes else { return }
-        if state.younger.count >= bound.entries || state.youngerBytes + byteCount > bound.bytes {
-            state.older = state.younger
-            state.younger = [:]
-            state.youngerBytes = 0
-        }
-        if state.younger.updateValue(token, forKey: text) == nil { state.youngerBytes += byteCount }
-    }
+    var count: Int { tokens.withLock { $0.count } }
 }

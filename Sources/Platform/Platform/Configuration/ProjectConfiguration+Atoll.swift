@@ -154,6 +154,9 @@ extension ProjectConfiguration {
         package struct DatabasePools: ConfigurationSection {
             package var url: SecretString?
             package var poolSize = 10
+            package var lanes = 2
+            package var laneDepth = 16
+            package var laneTimeout: Duration = .milliseconds(100)
             package var maxWaiting = 1000
             package var waitTimeout: Duration = .seconds(5)
             package var connectTimeout: Duration = .seconds(10)
@@ -182,6 +185,17 @@ extension ProjectConfiguration {
                 Field.key(
                     "pool_size", \.poolSize, .integer(1...1000),
                     "Connections of one loop and login, at most; opened as they are needed.")
+                Field.key(
+                    "lanes", \.lanes, .integer(0...1000),
+                    "Further connections of one loop and login, at most, which short reads share: several are under way on each at once. `0` for none."
+                )
+                Field.key(
+                    "lane_depth", \.laneDepth, .integer(1...1000),
+                    "Reads under way on one shared connection, at most.")
+                Field.key(
+                    "lane_timeout", \.laneTimeout, timeout,
+                    "When a read on a shared connection is stopped and run again on one of its own. Statements whose reads take a fifth of it on average stay off shared connections."
+                )
                 Field.key(
                     "max_waiting", \.maxWaiting, .integer(0...1_000_000),
                     "Requests of one loop that may wait for a connection; one more gets 503.")

@@ -20,7 +20,7 @@ extension SchemaCache {
 
     /// Makes the cache of what the unit's queries returned.
     init(results: [PostgresResult], hoistedSettings: [String]) {
-        self = .empty
+        self.init(relations: [:], functions: [:], relationships: [:])
         guard results.count == 8 else { return }
         let representations = Self.representations(results[6])
         for row in results[0].rows {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
 
 /// What the service knows of the exposed schemas: a value made by one load, shared by the requests that began under it.
 package struct SchemaCache: Sendable {
@@ -10,6 +11,10 @@ package struct SchemaCache: Sendable {
     var relationships: [QualifiedName: [Relationship]]
     /// Makers of bodies of media types that are not ours.
     var handlers: [MediaHandler.Key: MediaHandler] = [:]
+    /// Tells what was loaded later from what was loaded before.
+    let generation = SchemaCache.generations.wrappingAdd(1, ordering: .relaxed).newValue
+
+    private static let generations = Atomic<UInt64>(0)
 
     static let empty = SchemaCache(relations: [:], functions: [:], relationships: [:])
 

@@ -29,6 +29,9 @@ package final class SchemaCacheStore: Sendable {
         }
     }
 
+    /// The cache in force, where one was read already.
+    var loaded: SchemaCache? { current.withLock { $0 } }
+
     /// Reads the catalog and puts what it says in force.
     @discardableResult
     package func reload() async throws(PostgresError) -> Int {
