@@ -24,6 +24,8 @@ class PocketBase:
     def __init__(self, program):
         self.program = program
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="pocketbase-bench-"))
+        # Left alone it keeps migrations beside its folder, and applies them at the next start.
+        self.options = ["--dir", self.folder / "data", "--migrationsDir", self.folder / "migrations", "--automigrate=false"]
         self.port = free_port()
         self.process = None
 
@@ -37,7 +39,7 @@ class PocketBase:
 
     def start(self):
         self.process = subprocess.Popen(
-            [self.program, "serve", "--http", f"127.0.0.1:{self.port}", "--dir", self.folder],
+            [self.program, "serve", "--http", f"127.0.0.1:{self.port}", *self.options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
@@ -67,7 +69,7 @@ class PocketBase:
     def fill(self, rows, lists):
         """Makes the collections and the rows; returns the signed-in person's token and id."""
         subprocess.run(
-            [self.program, "superuser", "upsert", "bench@example.com", "correct horse", "--dir", self.folder],
+            [self.program, "superuser", "upsert", "bench@example.com", "correct horse", *self.options],
             check=True, capture_output=True)
         self.start()
         admin = self.ask("POST", "/api/collections/_superusers/auth-with-password",
@@ -91,7 +93,7 @@ class PocketBase:
             "email": "person@example.com", "password": "correct horse", "passwordConfirm": "correct horse"})["id"]
         self.stop()
         # Straight into its file: a hundred thousand requests would take longer than the benchmark.
-        with sqlite3.connect(self.folder / "data.db") as database:
+        with sqlite3.connect(self.folder / "data" / "data.db") as database:
             database.executemany(
                 "insert into lists (id, owner, name) values (?, ?, ?)",
                 ((f"l{n:014d}", person, f"list {n}") for n in range(1, lists + 1)))
