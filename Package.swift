@@ -33,6 +33,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
 }
 
+/// Fuzzers are built by `scripts/fuzz` alone: they do not link without their sanitizer.
+let fuzzers: [Target] =
+    Context.environment["ATOLL_FUZZERS"] == nil
+    ? []
+    : [
+        .executableTarget(
+            name: "QueryFuzzer", dependencies: ["REST", "HTTP", "Postgres"], path: "Fuzz/QueryFuzzer",
+            swiftSettings: swiftSettings)
+    ]
+
 let package = Package(
     name: "atoll",
     products: [.executable(name: "atoll", targets: ["atoll"])],
@@ -146,7 +156,7 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["EmbeddedPostgres", "EventLoop", "Processes", "Primitives", "CLinux"],
             path: "Tests/TestSupport", swiftSettings: swiftSettings),
-    ],
+    ] + fuzzers,
     cLanguageStandard: .c2x,
     cxxLanguageStandard: .cxx17
 )

@@ -60,7 +60,9 @@ struct APIDescription: Sendable {
         // Overloads have one path; the first stands for all.
         var seen: Set<String> = []
         for function in results.dropFirst(2).first.map({ $0.rows.compactMap { Function($0) } }) ?? []
-        where seen.insert(function.name).inserted {
+        where REST.Function.isCallable(function.parameters.map { ($0.name, $0.type) })
+            && seen.insert(function.name).inserted
+        {
             functions.append(function)
         }
     }
@@ -74,11 +76,11 @@ struct APIDescription: Sendable {
             pg_catalog.pg_relation_is_updatable(c.oid::regclass, true) as events,
             coalesce((select json_agg(json_build_object(
                     'name', a.attname, 'type', pg_catalog.format_type(coalesce(nullif(t.typbasetype, 0), t.oid), null),
-                    'comment', pg_catalog.col_description(c.oid, a.attnum), 'required', a.attnotnull,
+                    'comment', pg_catalog.col_description(c.oid, a.attnum), 'required', a.attnotnull or t.typnotnull,
                     'default', case when a.attgenerated = '' and a.attidentity = ''
-                        then pg_catalog.pg_get_expr(d.adbin, d.adrelid) end,
-                    'length', case when t.oid in ('pg_catalog.bpchar'::regtype, 'pg_catalog.varchar'::regtype)
-                        and a.atttypmod > 4 then a.atttypmod - 4 end,
+                        then coalesce(pg_catalog.pg_get_expr(d.adbin, d.adrelid), pg_catalog.pg_get_expr(t.typdefaultbin, 0)) end,
+                    'length', information_schema._pg_char_max_length(
+                        information_schema._pg_truetypid(a, t), information_schema._pg_truetypmod(a, t)),
                     'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_catalog.pg_enum e
                         where e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid))) order by a.attnum)
                 from pg_catalog.pg_attribute a
@@ -88,8 +90,9 @@ struct APIDescription: Sendable {
         from pg_catalog.pg_class c
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where n.nspname = $1 and c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition
-            and (not $2::boolean or pg_catalog.has_table_privilege(c.oid, 'select, insert, update, delete')
-                or pg_catalog.has_any_column_privilege(c.oid, 'select, insert, update'))
+            and (not $2::boolean or pg_catalog.has_table_privilege(c.oid, 
+                    'select, insert, update, delete, truncate, references, trigger')
+                or pg_catalog.has_any_column_privilege(c.oid, 'select, insert, update, references'))
         order by c.relname
         """
 
@@ -98,7 +101,7 @@ struct APIDescription: Sendable {
             coalesce((select json_agg(json_build_object(
                     'name', coalesce(p.proargnames[i.position], ''),
                     'type', regexp_replace(pg_catalog.format_type(i.type, null), '^("[^"]+"|[^".]+)[.]', ''),
-                    'required', i.number <= p.pronargs - p.pronargdefaults and coalesce(i.mode, 'i') <> 'v',
+                    'required', i.number <= p.pronargs - p.pronargdefaults,
                     'variadic', coalesce(i.mode, 'i') = 'v') order by i.number)
                 from (
                     select u.type, u.position, p.proargmodes[u.position] as mode,

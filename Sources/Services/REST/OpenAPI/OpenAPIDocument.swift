@@ -94,15 +94,12 @@ struct OpenAPIDocument {
                     + references(["select", "order", "range", "rangeUnit", "offset", "limit", "preferCount"]),
                 ["200": rows, "206": Self.response("Partial Content")])
         ]
-        if relation.isInsertable {
+        // What can be written at all is described with every way of writing.
+        if relation.isInsertable || relation.isUpdatable || relation.isDeletable {
             path["post"] = operation(
                 references([body, "select", "preferPost"]), ["201": Self.response("Created")])
-        }
-        if relation.isDeletable {
             path["delete"] = operation(
                 filters + references(["preferReturn"]), ["204": Self.response("No Content")])
-        }
-        if relation.isUpdatable {
             path["patch"] = operation(
                 filters + references([body, "preferReturn"]), ["204": Self.response("No Content")])
         }

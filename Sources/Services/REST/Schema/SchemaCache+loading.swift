@@ -28,7 +28,9 @@ extension SchemaCache {
             relations[relation.name] = relation
         }
         for row in results[1].rows {
-            guard let function = Function(row, hoistedSettings: hoistedSettings) else { continue }
+            guard let function = Function(row, hoistedSettings: hoistedSettings),
+                Function.isCallable(function.parameters.map { ($0.name, $0.type) })
+            else { continue }
             functions[function.name, default: []].append(function)
         }
         for row in results[7].rows {

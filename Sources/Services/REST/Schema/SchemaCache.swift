@@ -109,6 +109,12 @@ struct Function: Sendable, Hashable {
         var value: String
     }
 
+    /// Whether a function with these parameters can be called at all: arguments go by name, but for a single one that takes a whole body.
+    static func isCallable(_ parameters: [(name: String, type: String)]) -> Bool {
+        guard parameters.contains(where: { $0.name.isEmpty }) else { return true }
+        return parameters.count == 1 && ["bytea", "json", "jsonb", "text", "xml"].contains(parameters[0].type)
+    }
+
     /// The only parameter, when it has no name: it takes the whole request body.
     var unnamedParameter: Parameter? {
         parameters.count == 1 && parameters[0].name.isEmpty ? parameters[0] : nil

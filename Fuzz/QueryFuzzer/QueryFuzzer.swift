@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compiled by `scripts/fuzz` beside the tests' schema and check, and linked with the service's own modules, instrumented.
-import HTTP
+// A product only where ATOLL_FUZZERS is set: `scripts/fuzz` builds it with all modules instrumented.
+internal import HTTP
 
-@testable import REST
+@testable internal import REST
 
 private let configuration = {
     var configuration = RESTConfiguration()

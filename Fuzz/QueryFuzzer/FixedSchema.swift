@@ -1,0 +1,1 @@
+../../Tests/RESTTests/FixedSchema.swift
