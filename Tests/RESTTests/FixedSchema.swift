@@ -117,6 +117,8 @@ struct FuzzedRequest {
             }
             let statement = Statement(try RESTService.plan(request, payload, FixedSchema.cache, configuration))
             for query in [statement.query, statement.estimate].compactMap(\.self) {
+                // A NUL in a name: the connection sends no such statement (SQLSTATE 22021).
+                if query.sql.utf8.contains(0) { continue }
                 if query.sql.utf8.count > Self.maxStatementBytes {
                     return "a statement of \(query.sql.utf8.count) bytes"
                 }
