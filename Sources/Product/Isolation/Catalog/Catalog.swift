@@ -52,6 +52,8 @@ package struct Catalog: Sendable {
         package var privileges: [String: Set<String>] = [:]
         package var columns: [Column] = []
         package var primaryKey: [String] = []
+        /// The conditions of its check constraints, by their names.
+        package var checks: [String: SQLExpression] = [:]
         /// The relations a view reads, those of the views it reads included.
         package var reads: Set<Int> = []
         /// `f` for all columns, `d` for the primary key, `i` for an index, `n` for nothing.
@@ -90,6 +92,10 @@ package struct Catalog: Sendable {
         /// The type below a domain, as `format_type` writes it.
         package var baseType: String?
         package var maxLength: Int?
+        /// The API roles that may select it, those that may insert it, and those that may update it.
+        package var readers: [String] = []
+        package var inserters: [String] = []
+        package var updaters: [String] = []
 
         package var hasSequence: Bool { isIdentity || defaultValue?.hasPrefix("nextval(") == true }
     }
@@ -174,6 +180,7 @@ package struct Catalog: Sendable {
         /// Types and names as in `drop function`.
         package var arguments: String
         package var argumentNames: [String] = []
+        package var argumentTypes: [String] = []
         package var isDefiner = false
         package var hasFixedSearchPath = false
         package var language = "sql"

@@ -125,6 +125,11 @@ package struct CatalogReader: Sendable {
                 inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
                 where i.indrelid = c.oid and i.indisprimary
             ) as primary_key,
+            (
+                select json_object_agg(k.conname, pg_get_expr(k.conbin, k.conrelid))
+                from pg_constraint as k
+                where k.conrelid = c.oid and k.contype = 'c'
+            ) as checks,
             c.relreplident as replica_identity, c.reltuples as estimated_rows, c.relpages as pages,
             (
                 select sum(s.avg_width * (1 - s.null_frac)) + 28 from pg_stats as s
@@ -148,7 +153,19 @@ package struct CatalogReader: Sendable {
             ) as labels,
             case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end as base_type,
             case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end
-                as max_length
+                as max_length,
+            array(
+                select r.rolname::text from pg_roles as r
+                where r.rolname in ('anon', 'authenticated') and has_column_privilege(r.oid, c.oid, a.attnum, 'SELECT')
+            ) as readers,
+            array(
+                select r.rolname::text from pg_roles as r
+                where r.rolname in ('anon', 'authenticated') and has_column_privilege(r.oid, c.oid, a.attnum, 'UPDATE')
+            ) as updaters,
+            array(
+                select r.rolname::text from pg_roles as r
+                where r.rolname in ('anon', 'authenticated') and has_column_privilege(r.oid, c.oid, a.attnum, 'INSERT')
+            ) as inserters
         from pg_attribute as a
         inner join pg_class as c on c.oid = a.attrelid
         inner join pg_namespace as n on n.oid = c.relnamespace
@@ -226,7 +243,26 @@ package struct CatalogReader: Sendable {
     private static let functions: PostgresQuery = """
         select f.oid::bigint as id, n.nspname as schema, f.proname as name,
             pg_get_function_identity_arguments(f.oid) as arguments,
-            coalesce(f.proargnames[1:f.pronargs], '{}') as argument_names, f.prosecdef as is_definer,
+            array(
+                select coalesce(a.name, '')
+                from generate_series(1, f.pronargs) as g (place)
+                left join lateral (
+                    select n.name
+                    from unnest(f.proargnames, coalesce(f.proargmodes, array_fill('i'::"char", array[cardinality(coalesce(f.proargnames, '{}'))])))
+                        with ordinality as n (name, mode, place)
+                    where n.mode in ('i', 'b', 'v')
+                    order by n.place
+                    offset g.place - 1
+                    limit 1
+                ) as a on true
+                order by g.place
+            ) as argument_names,
+            array(
+                select format_type(t.oid, null)
+                from unnest(f.proargtypes) with ordinality as t (oid, place)
+                order by t.place
+            ) as argument_types,
+            f.prosecdef as is_definer,
             exists (
                 select from unnest(f.proconfig) as s (setting) where s.setting like 'search\\_path=%'
             ) as has_search_path,
@@ -306,6 +342,9 @@ extension Catalog.Relation {
             privileges[role] = Set(allowed.arrayValue?.compactMap(\.stringValue) ?? [])
         }
         primaryKey = row["primary_key"].strings
+        for (constraint, condition) in row["checks"].json?.objectValue ?? [:] {
+            checks[constraint] = condition.stringValue.map { SQLExpression($0) }
+        }
         replicaIdentity = row["replica_identity"].string ?? "d"
         estimatedRows = row["estimated_rows"].double ?? 0
         pages = row["pages"].int ?? 0
@@ -323,6 +362,9 @@ extension Catalog.Column {
         labels = row["labels"].strings
         baseType = row["base_type"].string
         maxLength = row["max_length"].int
+        readers = row["readers"].strings
+        updaters = row["updaters"].strings
+        inserters = row["inserters"].strings
     }
 }
 
@@ -367,6 +409,7 @@ extension Catalog.Function {
             id: row["id"].int ?? 0, schema: row["schema"].string ?? "", name: row["name"].string ?? "",
             arguments: row["arguments"].string ?? "")
         argumentNames = row["argument_names"].strings
+        argumentTypes = row["argument_types"].strings
         isDefiner = row["is_definer"].bool ?? false
         hasFixedSearchPath = row["has_search_path"].bool ?? false
         language = row["language"].string ?? ""

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+import EventLoop
+import Isolation
+import PlatformTestSupport
+import Postgres
+import Primitives
+import TestSupport
+import Testing
+
+@Suite struct SQLProbeTests {
+    struct Leak: Sendable, CustomTestStringConvertible {
+        let name: String
+        let sql: String
+        let object: String
+        let action: Crossing.Action
+        var caller = Crossing.Caller.member
+        var testDescription: String { name }
+    }
+
+    static let leaks: [Leak] = [
+        Leak(
+            name: "row level security is off", sql: "alter table public.notes disable row level security",
+            object: "public.notes", action: .read, caller: .visitor),
+        Leak(
+            name: "everybody reads everything",
+            sql: "create policy open on public.notes for select to authenticated using (true)",
+            object: "public.notes", action: .read),
+        Leak(
+            name: "everybody deletes everything",
+            sql: """
+                create policy open on public.notes for delete to authenticated using (true);
+                create policy seen on public.notes for select to authenticated using (true)
+                """, object: "public.notes", action: .delete),
+        Leak(
+            name: "rows in another's name",
+            sql: "create policy open on public.notes for insert to authenticated with check (true)",
+            object: "public.notes", action: .insert),
+        Leak(
+            name: "an update that gives rows away", sql: "alter policy own_notes on public.notes with check (true)",
+            object: "public.notes", action: .move),
+        Leak(
+            name: "rows moved to another tenant",
+            sql: "alter policy own_projects on public.projects with check ((select auth.uid()) is not null)",
+            object: "public.projects", action: .move),
+        Leak(
+            name: "a foreign key into another tenant",
+            sql: "alter table public.tasks add column parent_project uuid references public.projects (id)",
+            object: "public.tasks (tasks_parent_project_fkey)", action: .reference),
+        Leak(
+            name: "a view with its owner's rights", sql: "create view public.everything as select * from public.notes",
+            object: "public.everything", action: .read),
+        Leak(
+            name: "a materialized view",
+            sql:
+                "create materialized view public.totals as select user_id, count(*) as n from public.notes group by user_id",
+            object: "public.totals", action: .read),
+        Leak(
+            name: "whose data is an argument",
+            sql:
+                "create function public.notes_of(p_user_id uuid) returns setof public.notes language sql security definer set search_path = '' as $$ select * from public.notes where user_id = p_user_id $$; alter table public.notes no force row level security",
+            object: "public.notes_of(p_user_id uuid)", action: .call),
+        Leak(
+            name: "whose data is changed is an argument",
+            sql:
+                "create function public.rename(p_user uuid) returns void language sql security definer set search_path = '' as $$ update public.notes set title = 'x' where user_id = p_user $$; alter table public.notes no force row level security",
+            object: "public.rename(p_user uuid)", action: .call),
+        Leak(
+            name: "files of everybody",
+            sql: "create policy open on storage.objects for select to authenticated using (bucket_id = 'files')",
+            object: "bucket files, user folder", action: .read),
+        Leak(
+            name: "files in another's folder",
+            sql: "create policy open on storage.objects for insert to authenticated with check (bucket_id = 'files')",
+            object: "bucket files, user folder", action: .insert),
+        Leak(
+            name: "a table with checks, an enum, a domain and a unique key",
+            sql: """
+                create type public.state as enum ('open', 'done');
+                create domain public.percent as int check (value between 0 and 100);
+                create table public.orders (
+                    id bigint generated always as identity primary key,
+                    user_id uuid not null references auth.users (id),
+                    state public.state not null, share public.percent not null,
+                    kind text not null check (kind in ('small', 'large')), email text not null unique check (email like '%@%'),
+                    amount numeric(8, 2) not null check (amount >= 5), at date not null, tags text[] not null
+                );
+                alter table public.orders enable row level security;
+                create policy open on public.orders for select using (true);
+                """, object: "public.orders", action: .read, caller: .visitor),
+    ]
+
+    private static func probe(_ project: TestProject) async throws -> [Crossing] {
+        let address = project.server.address
+        return try await Loop.withLoop { loop in
+            let database = try Database(
+                DatabaseConfiguration(address: address), loops: [loop], log: Log(level: .error))
+            let catalog = try await CatalogReader(database).read()
+            let crossings = try await SQLProbe(database, catalog: catalog, settings: LintSettings()).run()
+            await database.shutdown()
+            return crossings
+        }
+    }
+
+    @Test func aSoundSchemaHoldsAndNothingStays() async throws {
+        try await TestProject.run { project in
+            try await project.login("postgres").exec(PlantedLeak.base)
+            let crossings = try await Self.probe(project)
+            let leaks = crossings.filter { $0.outcome == .leaked }.map { "\($0.object) \($0.action) \($0.caller)" }
+            #expect(leaks == [])
+            for table in ["public.notes", "public.projects", "public.tasks", "tenancy.secrets", "tenancy.tenants"] {
+                for action in [Crossing.Action.read, .insert] {
+                    let held = crossings.contains {
+                        $0.object == table && $0.action == action && $0.caller == .member && $0.outcome == .held
+                    }
+                    #expect(held, "\(table) \(action)")
+                }
+            }
+            #expect(crossings.contains { $0.object == "bucket files, user folder" && $0.outcome == .held })
+            let left = try await project.server.exec(
+                "select (select count(*) from auth.users) + (select count(*) from public.notes) + (select count(*) from storage.objects)"
+            )
+            #expect(left == "0")
+        }
+    }
+
+    @Test(arguments: leaks) func findsTheLeak(_ leak: Leak) async throws {
+        try await TestProject.run { project in
+            try await project.login("postgres").exec(PlantedLeak.base)
+            try await project.login("postgres").exec(leak.sql)
+            let crossings = try await Self.probe(project)
+            let found = crossings.contains {
+                $0.object == leak.object && $0.action == leak.action && $0.caller == leak.caller
+                    && $0.outcome == .leaked
+            }
+            let seen = crossings.filter { $0.outcome != .held }.map {
+                "\($0.object) \($0.action) \($0.caller) \($0.outcome)"
+            }
+            #expect(found, "found instead: \(seen)")
+        }
+    }
+}
