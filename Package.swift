@@ -95,7 +95,7 @@ let package = Package(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Processes", "Server", "CLinux",
+                "Processes", "Server", "Isolation", "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 

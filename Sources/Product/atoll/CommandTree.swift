@@ -68,6 +68,8 @@ enum CommandTree {
                 name: "config", summary: "Print the configuration in force, secrets masked.",
                 discussion: "Checks it too: what is wrong is printed with file, line and column.",
                 options: [setOption], run: ConfigCommand.run),
+            IsolationCommands.isolation,
+            IsolationCommands.database,
             Command(
                 name: "gen", summary: "Make keys and tokens.",
                 commands: [
@@ -127,7 +129,11 @@ enum CommandTree {
             Command(name: "version", summary: "Print the version.", run: VersionCommand.run),
             Command(
                 name: "reference", summary: "Print a page of docs/ that is made from the program.",
-                arguments: [.init(name: "PAGE", summary: "cli or configuration", choices: ["cli", "configuration"])],
+                arguments: [
+                    .init(
+                        name: "PAGE", summary: "cli, configuration or lints",
+                        choices: ["cli", "configuration", "lints"])
+                ],
                 isHidden: true, run: ReferenceCommand.run),
             Command(
                 name: "complete", summary: "Print what may come next on a command line.",

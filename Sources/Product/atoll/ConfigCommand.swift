@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Isolation
 internal import Platform
 internal import Primitives
 
@@ -31,7 +32,13 @@ enum VersionCommand {
 /// `atoll reference`: what the pages of `docs/` that are made from the program should hold.
 enum ReferenceCommand {
     static func run(_ invocation: Invocation) throws -> Int32 {
-        Output.write(invocation.argument(0) == "cli" ? Help.markdown : ConfigurationReference.markdown, to: 1)
+        let page =
+            switch invocation.argument(0) {
+            case "cli": Help.markdown
+            case "lints": Lint.markdown
+            default: ConfigurationReference.markdown
+            }
+        Output.write(page, to: 1)
         return 0
     }
 }

@@ -164,7 +164,7 @@ import Testing
             for arguments in [["--help"], ["help"], ["-h"]] {
                 let result = try atoll.run(arguments)
                 #expect(result.code == 0)
-                #expect(result.output.contains("  start       Start the project's server in the background.\n"))
+                #expect(result.output.contains("  start         Start the project's server in the background.\n"))
                 #expect(!result.output.contains("reference"))
             }
             #expect(try atoll.run(["start", "--help"]).output.contains("atoll start [flags]"))
@@ -182,7 +182,7 @@ import Testing
                 }
             }
             #expect(try words("atoll st") == ["start", "stop", "status"])
-            #expect(try words("atoll gen ") == ["keys", "bearer-jwt"])
+            #expect(try words("atoll gen ") == ["keys", "signing-key", "bearer-jwt"])
             #expect(try words("atoll status --o") == ["--output", "--override-name"])
             #expect(try words("atoll status -o ") == ["pretty", "env", "json", "toml", "yaml"])
             #expect(try words("atoll --workdir x completion b") == ["bash"])
@@ -217,14 +217,15 @@ import Testing
         }
     }
 
-    @Test func pageOfTheCommandLineIsWhatTheProgramSays() throws {
+    @Test(arguments: [("cli", "cli"), ("isolation", "lints")])
+    func pagesAreWhatTheProgramSays(_ page: String, _ name: String) throws {
         try CommandLineProgram.inFolder { atoll in
-            let page = try #require(FileSystem.read("\(CommandLineProgram.root)/docs/cli.md", maxBytes: 1 << 20))
-            let parts = page.split(separator: "a test compares it. -->\n", maxSplits: 1)
+            let text = try #require(FileSystem.read("\(CommandLineProgram.root)/docs/\(page).md", maxBytes: 1 << 20))
+            let parts = text.split(separator: "a test compares it. -->\n", maxSplits: 1)
             try #require(parts.count == 2)
             #expect(
-                try String(parts[1]) == "\n" + atoll.run(["reference", "cli"]).output,
-                "docs/cli.md is behind: put what `atoll reference cli` prints below its last comment")
+                try String(parts[1]) == "\n" + atoll.run(["reference", name]).output,
+                "docs/\(page).md is behind: put what `atoll reference \(name)` prints below its last comment")
         }
     }
 }

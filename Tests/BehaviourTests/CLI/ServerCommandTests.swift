@@ -51,6 +51,45 @@ import Testing
         }
     }
 
+    @Test func isolationIsCheckedOnTheRunningProject() async throws {
+        try await onThread {
+            try CommandLineProgram.inFolder { atoll in
+                #expect(try atoll.run(["isolation", "check"]).errors.contains("no server runs"))
+                try atoll.write(
+                    """
+                    create table public.notes (id uuid primary key default gen_random_uuid(), user_id uuid not null);
+                    alter table public.notes enable row level security;
+                    alter table public.notes force row level security;
+                    create policy own on public.notes to authenticated using (user_id = (select auth.uid()));
+                    """, to: "supabase/migrations/1_notes.sql")
+                let flags = try portFlags()
+                #expect(try atoll.run(["start"] + flags).code == 0)
+                defer { _ = try? atoll.run(["stop", "--force"]) }
+                let sound = try atoll.run(["isolation", "check", "--format", "json"])
+                #expect(sound.code == 0, "\(sound.errors)")
+                #expect(try JSON(parsing: sound.output)["summary"]?["leaked"] == .number("0"))
+                #expect(try (JSON(parsing: sound.output)["summary"]?["held"]?.intValue ?? 0) > 20)
+
+                try atoll.write(
+                    "create policy open on public.notes for select using (true)", to: "supabase/migrations/2_open.sql")
+                #expect(try atoll.run(["stop"]).code == 0)
+                #expect(try atoll.run(["start"] + flags).code == 0)
+                let leaking = try atoll.run(["isolation", "check"])
+                #expect(leaking.code == 1)
+                #expect(leaking.output.contains("LEAK  public.notes: a member of another tenant can read"))
+                #expect(leaking.output.contains("policy_ignores_tenant"))
+                for format in ["junit", "sarif"] {
+                    let report = try atoll.run(["isolation", "check", "--format", format, "--fail-on", "none"])
+                    #expect(report.code == 0 && report.output.contains("public.notes"))
+                }
+                #expect(try atoll.run(["db", "advisors", "--fail-on", "error"]).code == 1)
+                #expect(try atoll.run(["db", "advisors", "--type", "performance", "--fail-on", "error"]).code == 0)
+                let findings = try JSON(parsing: atoll.run(["db", "advisors", "-o", "json"]).output)
+                #expect(findings.arrayValue?.contains { $0["name"] == "policy_ignores_tenant" } == true)
+            }
+        }
+    }
+
     @Test func aServerThatIsKilledComesBackByItself() async throws {
         try await onThread {
             try CommandLineProgram.inFolder { atoll in

@@ -112,6 +112,15 @@ package struct Lint: Sendable {
     /// All of them, by their ids.
     package static let all = advisorSecurity + advisorPerformance + tenancy + reach + channels
 
+    /// The table of them in `docs/isolation.md`.
+    package static var markdown: String {
+        let head = "| id | name | level | kind | why | fix |\n| --- | --- | --- | --- | --- | --- |\n"
+        return head
+            + all.sorted { $0.id < $1.id }.map { lint in
+                "| \(lint.id) | `\(lint.name)` | \(lint.level.rawValue) | \(lint.category.rawValue.lowercased()) | \(lint.description) | \(lint.remediation) |\n"
+            }.joined()
+    }
+
     /// What all lints find, the gravest first.
     package static func run(on catalog: Catalog, _ settings: LintSettings) -> [Finding] {
         all.flatMap { $0.findings(in: catalog, settings) }

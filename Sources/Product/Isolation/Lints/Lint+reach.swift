@@ -105,11 +105,11 @@ extension Lint {
         atoll(
             "0125", "plans_are_served", .warning, "The REST API answers with execution plans",
             why: "Estimates of a plan tell how many rows other tenants have.",
-            fix: "Set plan_enabled to false under [atoll.rest]."
+            fix: "Set plans to false under [atoll.rest]."
         ) { _, settings in
             guard settings.arePlansServed else { return [] }
             return [
-                Occurrence(schema: "", name: "plan_enabled", type: "setting", detail: "[atoll.rest] plan_enabled is on")
+                Occurrence(schema: "", name: "plans", type: "setting", detail: "[atoll.rest] plans is on")
             ]
         },
         atoll(
