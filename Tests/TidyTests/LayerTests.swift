@@ -62,7 +62,9 @@ import Testing
         }
         for target in package.targets.values {
             #expect(Repository.exists(target.folder), "\(target.name) has no folder \(target.folder)")
-            let isRoot = target.name == "atoll" || target.name.hasSuffix("Tests") || target.layer == "Benchmarks"
+            let isRoot =
+                target.name == "atoll" || target.name.hasSuffix("Tests")
+                || ["Benchmarks", "Fuzz"].contains(target.layer)
             #expect(isRoot || used.contains(target.name), "nothing uses the target \(target.name)")
         }
     }

@@ -5,7 +5,7 @@ import Foundation
 struct PackageTargets {
     struct Target {
         var name: String
-        /// The folder below Sources: "Core"; or the folder at the root: "Tests", "Benchmarks".
+        /// The folder below Sources: "Core"; or the folder at the root: "Tests", "Benchmarks", "Fuzz".
         var layer: String
         /// Where its sources are.
         var folder: String
@@ -15,7 +15,7 @@ struct PackageTargets {
     }
 
     /// From the bottom up.
-    static let layers = ["System", "Core", "Platform", "Services", "Apps", "Product", "Benchmarks", "Tests"]
+    static let layers = ["System", "Core", "Platform", "Services", "Apps", "Product", "Benchmarks", "Fuzz", "Tests"]
 
     private(set) var targets: [String: Target] = [:]
 

@@ -90,7 +90,7 @@ struct APIDescription: Sendable {
         from pg_catalog.pg_class c
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where n.nspname = $1 and c.relkind in ('r', 'v', 'm', 'f', 'p') and not c.relispartition
-            and (not $2::boolean or pg_catalog.has_table_privilege(c.oid, 
+            and (not $2::boolean or pg_catalog.has_table_privilege(c.oid,
                     'select, insert, update, delete, truncate, references, trigger')
                 or pg_catalog.has_any_column_privilege(c.oid, 'select, insert, update, references'))
         order by c.relname
