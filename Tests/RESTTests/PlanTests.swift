@@ -117,7 +117,7 @@ struct PlanTests {
         #expect(
             first.query.sql == """
                 select count(*), nullif(current_setting('response.headers', true), ''), \
-                nullif(current_setting('response.status', true), ''), coalesce(json_agg("_row".*), '[]') \
+                coalesce(json_agg("_row".*), '[]'), nullif(current_setting('response.status', true), '') \
                 from (select "items".* from "public"."items" where "items"."id" = $1 limit 1) as "_row"
                 """)
     }

@@ -447,7 +447,9 @@ final class HTTPConnection: ReadinessHandler, BatchEndHandler, @unchecked Sendab
             case .lent(let owner): owner.byteCount
             case .file(let slice): slice.range.count
             }
-        putHead(response, response.status.forbidsBody ? .none : .bytes(bodyBytes))
+        // How long an answer to GET would be is not known of one to HEAD that was made without a body.
+        let isUnknown = bodyBytes == 0 && !sendsBody(response.status)
+        putHead(response, response.status.forbidsBody || isUnknown ? .none : .bytes(bodyBytes))
         if sendsBody(response.status) {
             switch response.body {
             case .empty, .stream: break

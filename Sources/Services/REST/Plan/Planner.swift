@@ -80,11 +80,13 @@ struct Planner {
 
     private mutating func embed(_ selected: SelectRelation, in parent: ReadPlan) throws(RESTError) -> ReadPlan.Embed {
         let relationship = try relationship(from: parent, to: selected)
-        aliasCount += 1
-        let number = aliasCount
-        let target = cache.relations[relationship.target]
         // Names of more than 63 bytes are cut by PostgreSQL; a short stem leaves room for the number that makes them differ.
         let stem = String(relationship.target.name.prefix(12))
+        aliasCount += 1
+        // The relation around all others has the one name here that is not made by number.
+        if case .relation("\(stem)_\(aliasCount)") = request.target { aliasCount += 1 }
+        let number = aliasCount
+        let target = cache.relations[relationship.target]
         var plan = ReadPlan(
             relation: relationship.target, alias: "\(stem)_\(number)", columns: target?.columns ?? [], fields: [])
         try fill(&plan, with: selected.items)
@@ -378,7 +380,9 @@ struct Planner {
         var targets = [function.name]
         if case .composite(let relation?) = function.result { targets.append(relation) }
         let form = try form(for: targets)
-        var read = ReadPlan(relation: nil, alias: "_call", columns: [], fields: [])
+        // A scalar's rows go by the function's name, under which execution plans show them.
+        let alias = function.result == .scalar ? function.name.name : "_call"
+        var read = ReadPlan(relation: nil, alias: alias, columns: [], fields: [])
         var body: Plan.Body
         switch function.result {
         case .void: body = .none

@@ -121,6 +121,10 @@ struct Plan: Sendable {
     /// Relations called by their own name though they are renamed, with the name they have.
     var formerNames: [String: String] = [:]
 
+    var isMutation: Bool {
+        if case .mutation = source { true } else { false }
+    }
+
     /// The form of the answer's body.
     enum Body: Sendable, Hashable {
         case none

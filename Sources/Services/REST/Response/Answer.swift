@@ -169,7 +169,7 @@ struct Answer: Sendable {
                 response.headers.append(member.name, value)
             }
         }
-        if let text = result.string(0, Statement.ColumnIndex.status) {
+        if let text = result.string(0, Statement.ColumnIndex.status(plan)) {
             guard let status = Int(text), (100...599).contains(status) else { throw .invalidStatusSetting }
             response.status = HTTPStatus(code: status)
         }
@@ -203,10 +203,7 @@ struct Answer: Sendable {
             let result = outcome.result
             rowCount = Int(result.string(0, Statement.ColumnIndex.rowCount) ?? "") ?? 0
             var column = Statement.ColumnIndex.firstOptional
-            if hasBody {
-                body = result.value(0, column)
-                column += 1
-            }
+            if hasBody { body = result.value(0, Statement.ColumnIndex.body(plan)) }
             if plan.count == .exact || plan.count == .estimated {
                 total = result.string(0, column).flatMap { Int($0) }
                 column += 1

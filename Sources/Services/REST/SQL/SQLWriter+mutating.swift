@@ -28,7 +28,7 @@ extension SQLWriter {
                 writer.add(" = ")
                 writer.bodyValue(column)
             }
-            add(" from (select * from ")
+            add(" from (select \"\(Self.body)\".* from ")
             self.rows(rows)
             add(" limit 1) as \"\(Self.body)\"")
             conditions(plan.filters, target)
@@ -136,25 +136,17 @@ extension SQLWriter {
     /// The body's rows as a table of the columns' types: `json_to_recordset(...) as "_body"(...)`.
     private mutating func rows(_ rows: MutationPlan.Rows) {
         if rows.usesDefaults {
-            let defaults = rows.columns.filter { $0.defaultExpression != nil }
-            func defaultsObject(_ writer: inout SQLWriter) {
-                writer.add("jsonb_build_object(")
-                writer.list(defaults) { writer, column in
-                    writer.bind(column.name)
-                    writer.add("::text, \(column.defaultExpression ?? "null")")
-                }
-                writer.add(")")
+            let defaults = rows.columns.filter { $0.defaultExpression != nil }.map { column in
+                "\(quoteLiteral(column.name)), \(column.defaultExpression ?? "null")"
             }
+            // What a row says itself goes over the defaults.
+            let object = "jsonb_build_object(\(defaults.joined(separator: ", "))) ||"
             if rows.isArray {
-                add("jsonb_to_recordset((select coalesce(jsonb_agg(")
-                defaultsObject(&self)
-                add(" || \"_element\"), '[]') from jsonb_array_elements(")
+                add("(select jsonb_agg(\(object) \"elem\") as \"rows\" from jsonb_array_elements(")
                 bind(PostgresParameter(bytes: rows.bytes))
-                add("::jsonb) as \"_element\"))")
+                add("::jsonb) as \"elem\") as \"_defaults\", jsonb_to_recordset(\"_defaults\".\"rows\")")
             } else {
-                add("jsonb_to_record(")
-                defaultsObject(&self)
-                add(" || ")
+                add("jsonb_to_record(\(object) ")
                 bind(PostgresParameter(bytes: rows.bytes))
                 add("::jsonb)")
             }
@@ -180,7 +172,8 @@ extension SQLWriter {
         if isScalar {
             add("select ")
             invocation(plan)
-            add(" as \"value\"")
+            // The name under which clients of PostgREST know it from execution plans.
+            add(" as \"pgrst_scalar\"")
             if case .members = plan.arguments { add(" from ") }
             members(plan.arguments)
         } else {

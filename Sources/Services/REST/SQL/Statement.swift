@@ -11,12 +11,17 @@ struct Statement: Sendable {
     var hasLocation: Bool
     var countsUpdates: Bool
 
-    /// Columns that every statement has; the others follow in the order of the flags above.
+    /// Columns that every statement has; the others follow in the order of the flags above. The body stands where PostgREST's does, so
+    /// that execution plans read alike.
     enum ColumnIndex {
         static let rowCount = 0
         static let headers = 1
-        static let status = 2
-        static let firstOptional = 3
+        static let firstOptional = 4
+
+        static func status(_ plan: Plan) -> Int { plan.isMutation ? 2 : 3 }
+
+        /// Null where there is none.
+        static func body(_ plan: Plan) -> Int { plan.isMutation ? 3 : 2 }
     }
 
     init(_ plan: Plan) {
@@ -35,19 +40,21 @@ struct Statement: Sendable {
             writer.call(call)
             writer.add(") ")
         }
+        // A function's own value stands alone in its row: it needs no aggregate around it.
+        let isOneValue = plan.body == .raw && !Self.returnsSet(plan)
+        let status = "nullif(current_setting('response.status', true), '')"
+        let body = Self.body(plan)
         writer.add(
-            "select count(*), nullif(current_setting('response.headers', true), ''), nullif(current_setting('response.status', true), '')"
+            "select \(isOneValue ? "1" : "count(*)"), nullif(current_setting('response.headers', true), ''), \(plan.isMutation ? status : body), \(plan.isMutation ? body : status)"
         )
         countsUpdates = false
         hasLocation = plan.locationKey != nil
         hasTotal = plan.count == .exact || plan.count == .estimated
         hasBody = plan.body != .none
-        if hasBody {
-            writer.add(", ")
-            writer.add(Self.body(plan))
-        }
         if hasTotal {
-            if Self.countsItsRows(plan) {
+            if isOneValue {
+                writer.add(", 1")
+            } else if Self.countsItsRows(plan) {
                 writer.add(", count(*)")
             } else {
                 writer.add(", (select count(*) from (")
@@ -93,12 +100,16 @@ struct Statement: Sendable {
         if case .mutation = plan.source { true } else { plan.read.range == .all }
     }
 
+    private static func returnsSet(_ plan: Plan) -> Bool {
+        if case .call(let call) = plan.source { call.function.returnsSet } else { true }
+    }
+
     private static func handled(_ handler: MediaHandler, _ plan: Plan) -> String {
         guard case .aggregate(let function, let relation) = handler.kind else { return "null" }
         var writer = SQLWriter()
         writer.add(function)
         if case .call(let call) = plan.source, call.function.result == .scalar {
-            writer.add("(\"_row\".\"value\")")
+            writer.add("(\"_row\".\"pgrst_scalar\")")
             return writer.text
         }
         writer.add("(\"_row\"")
@@ -112,16 +123,17 @@ struct Statement: Sendable {
 
     private static func body(_ plan: Plan) -> String {
         switch plan.body {
-        case .none: "''"
+        case .none: "null"
         case .array(stripsNulls: false): "coalesce(json_agg(\"_row\".*), '[]')"
         case .array(stripsNulls: true): "coalesce(json_strip_nulls(json_agg(\"_row\".*)), '[]')"
         case .object(stripsNulls: false), .composite(stripsNulls: false):
             "coalesce(json_agg(\"_row\".*)->0, 'null')"
         case .object(stripsNulls: true), .composite(stripsNulls: true):
             "coalesce(json_strip_nulls(json_agg(\"_row\".*)->0), 'null')"
-        case .scalar(isSet: true): "coalesce(json_agg(\"_row\".\"value\"), '[]')"
-        case .scalar(isSet: false): "coalesce(json_agg(\"_row\".\"value\")->0, 'null')"
-        case .raw: "(array_agg(\"_row\".\"value\"))[1]"
+        case .scalar(isSet: true): "coalesce(json_agg(\"_row\".\"pgrst_scalar\"), '[]')"
+        case .scalar(isSet: false): "coalesce(json_agg(\"_row\".\"pgrst_scalar\")->0, 'null')"
+        case .raw where returnsSet(plan): "(array_agg(\"_row\".\"pgrst_scalar\"))[1]"
+        case .raw: "\"_row\".\"pgrst_scalar\""
         case .geoJSON:
             "json_build_object('type', 'FeatureCollection', 'features', coalesce(json_agg(ST_AsGeoJSON(\"_row\")::json), '[]'))"
         case .handled(let handler): handled(handler, plan)
