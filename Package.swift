@@ -52,6 +52,7 @@ let package = Package(
         system("COpenSSL"),
         system("CCurl"),
         system("CCrypt"),
+        system("CQRencode"),
         .target(name: "CLinux", path: "Sources/System/CLinux"),
         .target(
             name: "CTOML", path: "Sources/System/CTOML",
@@ -78,7 +79,11 @@ let package = Package(
         library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "Processes", "CLinux"]),
 
         // Services: never import each other.
-        library("Services", "Auth", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+        library(
+            "Services", "Auth",
+            [
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "CQRencode",
+            ]),
         library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
@@ -88,7 +93,8 @@ let package = Package(
         library(
             "Product", "Server",
             [
-                "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres", "Auth",
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform",
+                "EmbeddedPostgres", "Auth",
                 "REST", "Tenancy", "Console", "CLinux",
             ]),
         .executableTarget(
@@ -127,7 +133,7 @@ let package = Package(
         tests(
             "AuthTests",
             [
-                "Auth", "Platform", "HTTP", "Postgres", "Cryptography", "EventLoop", "Primitives",
+                "Auth", "Platform", "HTTP", "HTTPClient", "Postgres", "Cryptography", "EventLoop", "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
         tests(

@@ -3,6 +3,7 @@ import Auth
 import Cryptography
 import EventLoop
 import HTTP
+import HTTPClient
 import Platform
 import PlatformTestSupport
 import Postgres
@@ -14,11 +15,13 @@ import Testing
 struct AuthFixture: Sendable {
     static let issuer = "http://auth.test/auth/v1"
     static let publishableKey = "sb_publishable_test"
+    static let secretKey = "sb_secret_test"
 
     let project: TestProject
     let database: Database
     private let loop: Loop
     let tokens: JWTCodec
+    private let metrics: Metrics
     private let client: TestHTTPClient
 
     /// Runs `body` beside the server, which ends with it.
@@ -44,16 +47,20 @@ struct AuthFixture: Sendable {
         let database = try Database(pool, loops: [loop], log: .disabled)
         let workers = try WorkerPool(threads: 2, maxQueued: 100)
         let tokens = JWTCodec(keys: KeySet(signingKey: JWTKey(sharedSecret: randomBytes(32))))
+        let outgoing = try HTTPClient(loops: [loop])
+        let keyring = try Keyring(keys: ["test": randomBytes(AES256GCM.keyByteCount)], currentID: "test")
+        let metrics = Metrics()
         var router = Router()
         AuthService(
             configuration: configuration, database: database,
             access: AccessControl(
-                tokens: tokens, publishableKeys: [SecretString(publishableKey)], secretKeys: []),
-            workers: workers, log: .disabled, metrics: Metrics()
+                tokens: tokens, publishableKeys: [SecretString(publishableKey)],
+                secretKeys: [SecretString(secretKey)]),
+            workers: workers, client: outgoing, keyring: keyring, log: .disabled, metrics: metrics
         ).register(on: &router)
         let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
         let fixture = AuthFixture(
-            project: project, database: database, loop: loop, tokens: tokens,
+            project: project, database: database, loop: loop, tokens: tokens, metrics: metrics,
             client: TestHTTPClient(port: Int(server.port)))
         let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: loop) { await server.run() }
@@ -62,6 +69,7 @@ struct AuthFixture: Sendable {
             server.stop()
             return result
         }
+        await outgoing.shutdown()
         await database.shutdown(grace: .seconds(1))
         workers.shutdown()
         try result.get()
@@ -78,6 +86,12 @@ struct AuthFixture: Sendable {
         fields.merge(headers) { $1 }
         return try await client.request(
             method, "/auth/v1" + path, headers: fields.filter { !$0.value.isEmpty }, body: body)
+    }
+
+    /// A request of the project's back end.
+    func administer(_ method: String, _ path: String, _ body: JSON? = nil) async throws -> TestHTTPResponse {
+        try await request(
+            method, path, body?.text, bearer: Self.secretKey, headers: ["apikey": Self.secretKey])
     }
 
     func signUp(_ email: String, password: String = "correct horse", data: JSON = [:]) async throws -> TestHTTPResponse
@@ -103,6 +117,11 @@ struct AuthFixture: Sendable {
     /// Runs queries of the service as it does, in one transaction.
     func run(_ queries: [PostgresQuery]) async throws {
         try await withTaskExecutorPreference(loop) { _ = try await database.run(WorkUnit(queries: queries)) }
+    }
+
+    /// How many passwords were hashed or verified.
+    var hashCount: Int {
+        metrics.counter("atoll_auth_password_hashes_total", "Passwords hashed or verified.").value
     }
 
     func claims(of response: TestHTTPResponse) throws -> JWTClaims {

@@ -4,7 +4,9 @@ internal import Platform
 
 extension AuthConfiguration {
     /// What `[auth]` and `[atoll.auth]` of a project say.
-    init(_ project: Project, version: String) {
+    ///
+    /// - Throws: ``AuthHook/Target/Problem`` for a hook that cannot be called.
+    init(_ project: Project, version: String) throws {
         let auth = project.configuration.auth
         self.init(issuer: project.tokenIssuer, version: version)
         accessTokenLifetime = auth.jwtExpiry
@@ -28,7 +30,14 @@ extension AuthConfiguration {
         sessionTimebox = auth.sessions.timebox
         sessionInactivityTimeout = auth.sessions.inactivityTimeout
         isSingleSessionPerUser = limits.isSingleSessionPerUser
-        functionHookTimeout = limits.functionHookTimeout
+        hookLimits.functionTimeout = limits.functionHookTimeout
+        hookLimits.endpointTimeout = limits.endpointHookTimeout
+        hookLimits.tries = limits.hookTries
+        hookLimits.maxAnswerBytes = limits.maxHookAnswerBytes
+        hooks = try Self.hooks(auth.hooks)
+        leakedPasswordsPath = limits.leakedPasswords.map(project.path)
+        factors = FactorConfiguration(auth.mfa)
+        factors.challengeLifetime = limits.factorChallengeLifetime
         let rates = auth.rateLimit
         rateLimits.set(
             .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn, to: rates.signInSignUps)
@@ -44,5 +53,35 @@ extension AuthConfiguration {
         rateLimits.set(.codeAttempt, to: limits.codeAttempts)
         rateLimits.maxAddresses = limits.maxLimitedAddresses
         rateLimits.exemptsLoopback = limits.exemptsLoopback
+    }
+
+    private static func hooks(
+        _ sections: [String: ProjectConfiguration.Auth.Hook]
+    ) throws -> [AuthHook: AuthHook.Target] {
+        var hooks: [AuthHook: AuthHook.Target] = [:]
+        for (name, section) in sections where section.enabled {
+            guard let hook = AuthHook(rawValue: name) else { continue }
+            do throws(AuthHook.Target.Problem) {
+                hooks[hook] = try AuthHook.Target(uri: section.uri, secrets: section.secrets)
+            } catch {
+                throw AuthHook.Target.Problem(message: "auth.hook.\(name): \(error.message)")
+            }
+        }
+        return hooks
+    }
+}
+
+extension AuthConfiguration.FactorConfiguration {
+    /// What `[auth.mfa]` says.
+    fileprivate init(_ section: ProjectConfiguration.Auth.MFA) {
+        self.init()
+        maxEnrolled = section.maxEnrolledFactors
+        totp.canEnroll = section.totp.enrollEnabled
+        totp.canVerify = section.totp.verifyEnabled
+        phone.canEnroll = section.phone.enrollEnabled
+        phone.canVerify = section.phone.verifyEnabled
+        phoneCodeLength = section.phone.otpLength
+        phoneTemplate = section.phone.template
+        phonePause = section.phone.maxFrequency
     }
 }

@@ -4,6 +4,7 @@ internal import Console
 internal import Cryptography
 internal import EventLoop
 internal import HTTP
+internal import HTTPClient
 internal import Platform
 internal import Postgres
 internal import Primitives
@@ -17,6 +18,7 @@ struct Services: Sendable {
     /// What runs beside the HTTP server until it is cancelled.
     let longLived: [@Sendable () async throws -> Void]
     private let databases: [Database]
+    private let client: HTTPClient
 
     init(
         _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
@@ -32,9 +34,11 @@ struct Services: Sendable {
         let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys()))
         let access = AccessControl(
             keys: keys, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
+        client = try HTTPClient(loops: loops)
         let auth = AuthService(
-            configuration: AuthConfiguration(project, version: ServerVersion.current), database: accounts,
-            access: access, workers: workers, log: log, metrics: metrics)
+            configuration: try AuthConfiguration(project, version: ServerVersion.current), database: accounts,
+            access: access, workers: workers, client: client, keyring: project.secrets.keyring, log: log,
+            metrics: metrics)
 
         var router = Router()
         let cors = project.configuration.atoll.cors
@@ -95,6 +99,7 @@ struct Services: Sendable {
 
     /// Closes the databases' connections once their work is done.
     func shutdown() async {
+        await client.shutdown()
         for database in databases { await database.shutdown() }
     }
 }

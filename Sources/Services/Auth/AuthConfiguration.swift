@@ -63,8 +63,7 @@ package struct AuthConfiguration: Sendable {
 
     /// What the project has a say in, and how.
     package var hooks: [AuthHook: AuthHook.Target] = [:]
-    /// The longest a hook that is a function of the database may run.
-    package var functionHookTimeout: Duration = .seconds(2)
+    package var hookLimits = HookLimits()
 
     /// The largest request body, in bytes.
     package var maxBodyBytes = 1 << 20

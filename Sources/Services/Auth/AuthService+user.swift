@@ -70,7 +70,16 @@ extension AuthService {
     }
 
     /// The caller's row, if the account and the token's session are still there.
-    func user(of caller: SignedInUser) async throws -> AuthUser {
+    func user(of caller: SignedInUser) async throws -> AuthUser { try await currentSession(of: caller).user }
+
+    /// A signed-in user with what the database, not the token, says of the session.
+    struct CurrentSession: Sendable {
+        let user: AuthUser
+        /// `aal1` or `aal2`; the former without a session.
+        let assuranceLevel: String
+    }
+
+    func currentSession(of caller: SignedInUser) async throws -> CurrentSession {
         let session: PostgresQuery = """
             select s.aal
             from auth.sessions as s
@@ -83,10 +92,11 @@ extension AuthService {
         guard let row = results.first?.onlyRow, let user = AuthUser(row: row) else {
             throw AuthError(.userNotFound, "User from sub claim in JWT does not exist")
         }
-        guard caller.sessionID == nil || results.last?.rowCount == 1 else {
+        let sessionRow = results.last?.onlyRow
+        guard caller.sessionID == nil || sessionRow != nil else {
             throw AuthError(.sessionNotFound, "Session from session_id claim in JWT does not exist")
         }
         guard !user.isBanned(at: .now()) else { throw AuthError(.userBanned, "User is banned", status: 403) }
-        return user
+        return CurrentSession(user: user, assuranceLevel: sessionRow?["aal"].string ?? "aal1")
     }
 }

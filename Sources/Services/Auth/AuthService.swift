@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import Cryptography
+package import Cryptography
 package import EventLoop
 package import HTTP
+package import HTTPClient
 package import Platform
 package import Postgres
 package import Primitives
@@ -18,6 +19,9 @@ package struct AuthService: Sendable {
     /// Where browsers may be sent.
     let redirects: RedirectAllowList
     let hooks: AuthHooks
+    /// Seals what must not be read in the database: the secrets of second factors.
+    let keyring: Keyring
+    let client: HTTPClient
     let log: Log
     let counters: AuthCounters
 
@@ -33,21 +37,26 @@ package struct AuthService: Sendable {
     ///   - database: logs in as `supabase_auth_admin`; its search path holds `public`, because triggers of the project on
     ///     `auth.users` name their tables without a schema.
     ///   - access: knows the project's API keys, and the keys its tokens are signed with.
+    ///   - client: calls hooks and whatever else is elsewhere.
+    ///   - keyring: the project's own; secrets of second factors are sealed with it.
     ///   - workers: where passwords are hashed; its queue bounds how many wait.
     package init(
         configuration: AuthConfiguration, database: Database, access: AccessControl,
-        workers: WorkerPool, log: Log, metrics: Metrics
+        workers: WorkerPool, client: HTTPClient, keyring: Keyring, log: Log, metrics: Metrics
     ) {
         self.configuration = configuration
         self.database = database
         self.access = access
-        hasher = PasswordHasher(workers: workers, cost: configuration.bcryptCost)
+        counters = AuthCounters(metrics)
+        hasher = PasswordHasher(
+            workers: workers, cost: configuration.bcryptCost, counter: counters.passwordHashes)
         limiter = RateLimiter(configuration.rateLimits)
         redirects = RedirectAllowList(siteURL: configuration.siteURL, patterns: configuration.redirectPatterns)
         hooks = AuthHooks(
-            targets: configuration.hooks, database: database, functionTimeout: configuration.functionHookTimeout)
+            targets: configuration.hooks, database: database, client: client, limits: configuration.hookLimits)
+        self.keyring = keyring
+        self.client = client
         self.log = log.with(.field("service", "auth"))
-        counters = AuthCounters(metrics)
     }
 
     /// Adds the routes of `/auth/v1`; each chapter of the interface adds its own, in the file that answers them.
@@ -55,6 +64,8 @@ package struct AuthService: Sendable {
         router.group("/auth/v1", errors: answerWithFields) { router in
             registerDiscovery(on: &router)
             registerAccounts(on: &router)
+            registerFactors(on: &router)
+            registerAdministration(on: &router)
         }
     }
 

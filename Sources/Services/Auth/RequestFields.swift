@@ -46,6 +46,15 @@ struct RequestFields: Sendable {
         }
     }
 
+    /// A truth value; false when it is absent or null.
+    func flag(_ name: String) throws(AuthError) -> Bool {
+        switch members[name] {
+        case nil, .null: return false
+        case .bool(let value): return value
+        default: throw Self.wrongType(name, "a boolean")
+        }
+    }
+
     private static func wrongType(_ name: String, _ expected: String) -> AuthError {
         AuthError(.badJSON, "Could not parse request body as JSON: \(name) must be \(expected)")
     }

@@ -108,15 +108,18 @@ static const unsigned char asset_34[] = {
 #embed "sql/migrations/20261121023000_create_auth_sso.sql"
 };
 static const unsigned char asset_35[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121023100_create_auth_used_codes.sql"
 };
 static const unsigned char asset_36[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_37[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_38[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_39[] = {
 #embed "web/welcome.html"
 };
 
@@ -156,9 +159,10 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121010000_create_statement_statistics.sql", asset_32, sizeof asset_32},
     {"sql/migrations/20261121010100_restrict_statement_statistics.sql", asset_33, sizeof asset_33},
     {"sql/migrations/20261121023000_create_auth_sso.sql", asset_34, sizeof asset_34},
-    {"sql/prepare.sql", asset_35, sizeof asset_35},
-    {"web/atoll.css", asset_36, sizeof asset_36},
-    {"web/robots.txt", asset_37, sizeof asset_37},
-    {"web/welcome.html", asset_38, sizeof asset_38},
+    {"sql/migrations/20261121023100_create_auth_used_codes.sql", asset_35, sizeof asset_35},
+    {"sql/prepare.sql", asset_36, sizeof asset_36},
+    {"web/atoll.css", asset_37, sizeof asset_37},
+    {"web/robots.txt", asset_38, sizeof asset_38},
+    {"web/welcome.html", asset_39, sizeof asset_39},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

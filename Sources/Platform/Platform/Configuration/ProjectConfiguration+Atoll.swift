@@ -272,6 +272,10 @@ extension ProjectConfiguration {
             package var codeAttempts = 20
             package var isSingleSessionPerUser = false
             package var functionHookTimeout: Duration = .seconds(2)
+            package var endpointHookTimeout: Duration = .seconds(5)
+            package var hookTries = 3
+            package var maxHookAnswerBytes = 200 << 10
+            package var factorChallengeLifetime: Duration = .seconds(300)
             package var maxLimitedAddresses = 65_536
             package var exemptsLoopback = true
 
@@ -301,6 +305,19 @@ extension ProjectConfiguration {
                 Field.key(
                     "hook_function_timeout", \.functionHookTimeout,
                     .duration(.milliseconds(1)...(.seconds(60))), "The longest a hook in the database may run.")
+                Field.key(
+                    "hook_http_timeout", \.endpointHookTimeout, .duration(.milliseconds(1)...(.seconds(60))),
+                    "The longest one call of a hook's address may take.")
+                Field.key(
+                    "hook_tries", \.hookTries, .integer(1...10),
+                    "How often the address of a hook is called that cannot be reached.")
+                Field.key(
+                    "max_hook_answer_size", \.maxHookAnswerBytes, .size(1024...(16 << 20)),
+                    "The largest answer of a hook's address.")
+                Field.key(
+                    "factor_challenge_expiry", \.factorChallengeLifetime,
+                    .duration(.seconds(1)...(.seconds(86_400))),
+                    "How long a challenge of a second factor can be answered.")
                 Field.key(
                     "factor_requests", \.factorRequests, .integer(0...Int.max),
                     "Challenges, and verifications, of second factors in a minute and address.")

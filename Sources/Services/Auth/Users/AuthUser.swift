@@ -34,6 +34,15 @@ struct AuthUser: Sendable {
         optionalMembers.first { $0.name == name }.flatMap { Timestamp($0.value) }
     }
 
+    /// The providers of the identities, each once, the oldest first.
+    var identityProviders: [String] {
+        var providers: [String] = []
+        for case let provider? in identities.map({ $0["provider"]?.stringValue }) where !providers.contains(provider) {
+            providers.append(provider)
+        }
+        return providers
+    }
+
     /// The address an e-mail change is under way to.
     var newEmail: String? { optionalMembers.first { $0.name == "new_email" }?.value }
     /// The number a phone change is under way to.

@@ -22,8 +22,14 @@ package enum AuthHook: String, Sendable, CaseIterable {
 
 extension AuthHook.Target {
     /// Why a hook's address or secrets cannot be used; fit for whoever writes the configuration.
-    package struct Problem: Error, Sendable {
+    package struct Problem: Error, Sendable, CustomStringConvertible {
         package let message: String
+
+        package init(message: String) {
+            self.message = message
+        }
+
+        package var description: String { message }
     }
 
     /// Reads `uri` and `secrets` of `[auth.hook.<name>]`.
@@ -65,4 +71,19 @@ extension String {
     fileprivate func dropping(prefix: String) -> Substring? {
         hasPrefix(prefix) ? dropFirst(prefix.count) : nil
     }
+}
+
+/// The bounds of a call of a hook.
+package struct HookLimits: Sendable {
+    /// The longest a function of the database may run.
+    package var functionTimeout: Duration = .seconds(2)
+    /// The longest one try of an address may take.
+    package var endpointTimeout: Duration = .seconds(5)
+    /// How often an address that cannot be reached is tried.
+    package var tries = 3
+    /// The pause before the second try; it doubles each time.
+    package var pause: Duration = .milliseconds(100)
+    package var maxAnswerBytes = 200 << 10
+
+    package init() {}
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import HTTP
+import HTTPClient
 import Postgres
 import Primitives
 
@@ -7,8 +8,8 @@ import Primitives
 struct AuthHooks: Sendable {
     let targets: [AuthHook: AuthHook.Target]
     let database: Database
-    /// The longest a function may run.
-    let functionTimeout: Duration
+    let client: HTTPClient
+    let limits: HookLimits
 
     func isEnabled(_ hook: AuthHook) -> Bool { targets[hook] != nil }
 
@@ -33,8 +34,9 @@ struct AuthHooks: Sendable {
         switch target {
         case .function(let schema, let name):
             answer = try await callFunction(name, in: schema, payload, transaction)
-        case .endpoint:
-            throw AuthError(.unexpectedFailure, "Error running hook")
+        case .endpoint(let url, let secrets):
+            answer = try await HookCall(url: url, secrets: secrets, payload: .object(payload), limits: limits)
+                .run(through: client, on: request.loop)
         }
         return try Self.read(answer)
     }
@@ -47,14 +49,15 @@ struct AuthHooks: Sendable {
         do {
             let result: PostgresResult?
             if let transaction {
-                let limit = "\(functionTimeout.wholeMilliseconds)ms"
+                let limit = "\(limits.functionTimeout.wholeMilliseconds)ms"
                 let before = try await transaction.query("select current_setting('statement_timeout') as value")
                 result = try await transaction.run([
                     "select set_config('statement_timeout', \(limit), true)", call,
                     "select set_config('statement_timeout', \(before.onlyRow?["value"].string), true)",
                 ])[1]
             } else {
-                result = try await database.run(WorkUnit(statementTimeout: functionTimeout, queries: [call])).first
+                result = try await database.run(WorkUnit(statementTimeout: limits.functionTimeout, queries: [call]))
+                    .first
             }
             return result?.onlyRow?["answer"].json ?? .null
         } catch {
@@ -62,7 +65,7 @@ struct AuthHooks: Sendable {
             case "57014":
                 throw AuthError(
                     .hookTimeout,
-                    "Failed to reach hook within maximum time of \(functionTimeout.components.seconds) seconds",
+                    "Failed to reach hook within maximum time of \(limits.functionTimeout.components.seconds) seconds",
                     cause: error)
             case nil: throw error
             default: throw AuthError(.unexpectedFailure, "Error running hook", cause: error)

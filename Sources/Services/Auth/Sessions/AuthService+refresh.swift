@@ -132,14 +132,7 @@ extension AuthService {
             t.token, t.revoked, t.updated_at, s.id as session_id, s.user_id, s.created_at as session_created_at,
             s.refreshed_at at time zone 'utc' as session_refreshed_at, s.not_after, s.aal, active.token as active_token,
             active.parent as active_parent, clock_timestamp() as now,
-            (
-                select json_agg(
-                    json_build_object('method', m.authentication_method, 'at', m.created_at)
-                    order by m.created_at desc, m.id
-                )
-                from auth.mfa_amr_claims as m
-                where m.session_id = s.id
-            ) as methods
+            \(SessionFacts.methods) as methods
         from auth.refresh_tokens as t
         left join auth.sessions as s on s.id = t.session_id
         left join lateral (
@@ -223,18 +216,5 @@ extension RefreshFacts {
         sessionCreatedAt = row["session_created_at"].timestamp ?? now
         sessionRefreshedAt = row["session_refreshed_at"].timestamp
         sessionEndsAt = row["not_after"].timestamp
-    }
-}
-
-extension SessionFacts {
-    fileprivate init(id: UUID, row: PostgresRow) {
-        self.id = id
-        assuranceLevel = row["aal"].string ?? "aal1"
-        methods = (row["methods"].json?.arrayValue ?? []).compactMap { entry in
-            guard let method = entry["method"]?.stringValue,
-                let at = entry["at"]?.stringValue.flatMap({ Timestamp($0) })
-            else { return nil }
-            return AuthenticationEntry(method: method, at: at)
-        }
     }
 }

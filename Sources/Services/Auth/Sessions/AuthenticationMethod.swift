@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Postgres
 import Primitives
 
 /// The ways a session can have been authenticated; the raw value is the `method` of an entry of the `amr` claim.
@@ -46,4 +47,34 @@ struct SessionFacts: Sendable {
     /// `aal1` or `aal2`.
     var assuranceLevel: String
     var methods: [AuthenticationEntry]
+}
+
+extension SessionFacts {
+    /// The methods of a row of `auth.sessions` as `s`, the newest first.
+    static let methods: PostgresQuery = """
+        (
+            select json_agg(
+                json_build_object('method', m.authentication_method, 'at', m.created_at)
+                order by m.created_at desc, m.id
+            )
+            from auth.mfa_amr_claims as m
+            where m.session_id = s.id
+        )
+        """
+
+    /// Selects what ``init(id:row:)`` reads.
+    static func selection(id: UUID) -> PostgresQuery {
+        "select s.aal, \(methods) as methods from auth.sessions as s where s.id = \(id)"
+    }
+
+    init(id: UUID, row: PostgresRow) {
+        self.id = id
+        assuranceLevel = row["aal"].string ?? "aal1"
+        methods = (row["methods"].json?.arrayValue ?? []).compactMap { entry in
+            guard let method = entry["method"]?.stringValue,
+                let at = entry["at"]?.stringValue.flatMap({ Timestamp($0) })
+            else { return nil }
+            return AuthenticationEntry(method: method, at: at)
+        }
+    }
 }
