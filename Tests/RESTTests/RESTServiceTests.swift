@@ -14,14 +14,6 @@ struct RESTServiceTests {
     private static let bob = "00000000-0000-4000-8000-000000000002"
 
     private static let schema = """
-        do $$ begin
-            create role rest_anon nologin;
-            create role rest_user nologin;
-            create role rest_login login noinherit password 'rest';
-            grant rest_anon, rest_user to rest_login;
-        exception when duplicate_object then null;
-        end $$;
-        grant usage on schema public to rest_anon, rest_user;
         create function current_owner() returns uuid language sql stable
             as $$ select (current_setting('request.jwt.claims', true)::jsonb ->> 'sub')::uuid $$;
         create table projects (id int primary key, name text not null);
@@ -73,62 +65,11 @@ struct RESTServiceTests {
             (1, '\(ann)', 'first', '{"n": 1}', 1), (2, '\(ann)', 'second', '{"n": 2}', 2), (3, '\(bob)', 'secret', '{}', 1);
         """
 
-    private struct Fixture: Sendable {
-        let service: RESTService
-        let store: SchemaCacheStore
-        let server: TestDatabase
-        let loop: Loop
-
-        func send(
-            _ method: HTTPMethod, _ target: String, as user: String? = nil, headers: HTTPHeaders = HTTPHeaders(),
-            body: String = ""
-        ) async throws -> (response: HTTPResponse, body: String) {
-            var headers = headers
-            if let user { headers.append("x-user", user) }
-            let request = HTTPRequest(method, target, headers: headers, body: Array(body.utf8), loop: loop)
-            let response: HTTPResponse
-            do { response = try await service.respond(to: request, prefix: "") } catch let error as RESTError {
-                response = error.response()
-            }
-            switch response.body {
-            case .bytes(let bytes): return (response, String(decoding: bytes, as: UTF8.self))
-            case .lent(let owner): return (response, owner.withBytes { String(decoding: $0, as: UTF8.self) })
-            case .empty, .file, .stream: return (response, "")
-            }
-        }
-    }
-
     private func run(
         _ configuration: RESTConfiguration = RESTConfiguration(),
-        _ body: @Sendable @escaping (Fixture) async throws -> Void
+        _ body: @Sendable @escaping (RESTFixture) async throws -> Void
     ) async throws {
-        let cluster = try await TestCluster.shared
-        let template = try await cluster.template(named: "rest_template") { try await $0.exec(Self.schema) }
-        let server = try await cluster.makeDatabase(template: template)
-        let address = PostgresAddress(
-            host: server.socketFolder, port: server.port, user: "rest_login", password: SecretString("rest"),
-            database: server.name)
-        let outcome: Result<Void, any Error>
-        do {
-            try await Loop.withLoop { loop in
-                let database = try Database(DatabaseConfiguration(address: address), loops: [loop], log: .disabled)
-                let store = SchemaCacheStore(database: database, configuration: configuration, log: .disabled)
-                let service = RESTService(configuration, database: database, store: store, log: .disabled) {
-                    let user = $0.headers["x-user"]
-                    return RESTIdentity(
-                        role: user == nil ? "rest_anon" : "rest_user", claims: user.map { #"{"sub":"\#($0)"}"# },
-                        isAnonymous: user == nil)
-                }
-                let fixture = Fixture(service: service, store: store, server: server, loop: loop)
-                let result: Result<Void, any Error>
-                do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
-                await database.shutdown(grace: .seconds(1))
-                try result.get()
-            }
-            outcome = .success(())
-        } catch { outcome = .failure(error) }
-        try await server.drop()
-        try outcome.get()
+        try await RESTFixture.run(schema: Self.schema, named: "rest_template", configuration, body)
     }
 
     @Test func refusesWhatTheDatabaseRefuses() async throws {
@@ -284,7 +225,7 @@ struct RESTServiceTests {
     }
 
     @Test func describesWhatTheRoleMayUse() async throws {
-        @Sendable func document(_ fixture: Fixture, as user: String?) async throws -> JSON {
+        @Sendable func document(_ fixture: RESTFixture, as user: String?) async throws -> JSON {
             let answer = try await fixture.send(.get, "/", as: user)
             #expect(answer.response.headers["content-type"] == "application/openapi+json; charset=utf-8")
             return try JSON(parsing: answer.body)

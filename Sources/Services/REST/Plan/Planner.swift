@@ -308,9 +308,13 @@ struct Planner {
         case .delete: return .delete
         case .update: return .update(try rows(payload, of: relation))
         case .upsert:
-            return .insert(
-                try rows(payload, of: relation), .init(columns: relation.primaryKey, merges: true),
-                keyFilters: try keyFilters(relation))
+            let filters = try keyFilters(relation)
+            let rows = try rows(payload, of: relation)
+            // A row without the key cannot be the one of the address.
+            guard relation.primaryKey.allSatisfy({ key in rows.columns.contains { $0.name == key } }) else {
+                throw .upsertKeyMismatch
+            }
+            return .insert(rows, .init(columns: relation.primaryKey, merges: true), keyFilters: filters)
         case .create, .read, .call, .inspect:
             let columns = request.query.conflictColumns ?? relation.primaryKey
             let conflict: MutationPlan.Conflict? =
