@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Auth
+@testable import Auth
 import Cryptography
 import EventLoop
 import HTTP
@@ -21,6 +21,7 @@ struct AuthFixture: Sendable {
     let database: Database
     private let loop: Loop
     let tokens: JWTCodec
+    private let service: AuthService
     private let metrics: Metrics
     private let client: TestHTTPClient
 
@@ -51,16 +52,16 @@ struct AuthFixture: Sendable {
         let keyring = try Keyring(keys: ["test": randomBytes(AES256GCM.keyByteCount)], currentID: "test")
         let metrics = Metrics()
         var router = Router()
-        AuthService(
+        let service = AuthService(
             configuration: configuration, database: database,
             access: AccessControl(
                 tokens: tokens, publishableKeys: [SecretString(publishableKey)],
                 secretKeys: [SecretString(secretKey)]),
-            workers: workers, client: outgoing, keyring: keyring, log: .disabled, metrics: metrics
-        ).register(on: &router)
+            workers: workers, client: outgoing, keyring: keyring, log: .disabled, metrics: metrics)
+        service.register(on: &router)
         let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
         let fixture = AuthFixture(
-            project: project, database: database, loop: loop, tokens: tokens, metrics: metrics,
+            project: project, database: database, loop: loop, tokens: tokens, service: service, metrics: metrics,
             client: TestHTTPClient(port: Int(server.port)))
         let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: loop) { await server.run() }
@@ -117,6 +118,11 @@ struct AuthFixture: Sendable {
     /// Runs queries of the service as it does, in one transaction.
     func run(_ queries: [PostgresQuery]) async throws {
         try await withTaskExecutorPreference(loop) { _ = try await database.run(WorkUnit(queries: queries)) }
+    }
+
+    /// One pass of the clean-up.
+    func removeWhatIsOver() async throws -> [String: Int] {
+        try await withTaskExecutorPreference(loop) { try await service.removeWhatIsOver() }
     }
 
     /// How many passwords were hashed or verified.

@@ -25,12 +25,19 @@ package final class WorkerPool: @unchecked Sendable {
     /// - Parameters:
     ///   - threads: how many pieces of work run at a time.
     ///   - maxQueued: how many more may wait.
-    package init(threads: Int, maxQueued: Int) throws {
+    ///   - niceness: from 0 to 19; threads with a higher one get the processor when others leave it. For work that is
+    ///     nothing but computing, so that it fills the machine without starving the loops.
+    package init(threads: Int, maxQueued: Int, niceness: Int32 = 0) throws {
         self.maxQueued = maxQueued
         pthread_mutex_init(lock, nil)
         pthread_cond_init(available, nil)
         for number in 0..<max(threads, 1) {
-            self.threads.append(try WorkerThread(name: "worker-\(number)") { [unowned self] in work() })
+            self.threads.append(
+                try WorkerThread(name: "worker-\(number)") { [unowned self] in
+                    // Zero names the calling thread: on Linux priorities are of threads. Without the right to it nothing changes.
+                    if niceness > 0 { setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness) }
+                    work()
+                })
         }
     }
 

@@ -37,6 +37,11 @@ extension AuthConfiguration {
         hooks = try Self.hooks(auth.hooks)
         leakedPasswordsPath = limits.leakedPasswords.map(project.path)
         factors = FactorConfiguration(auth.mfa)
+        retention.interval = limits.cleanupInterval
+        retention.batch = limits.cleanupBatch
+        retention.endedSessions = limits.endedSessionRetention
+        retention.spentTokens = limits.spentTokenRetention
+        retention.auditLog = limits.auditLogRetention
         factors.challengeLifetime = limits.factorChallengeLifetime
         let rates = auth.rateLimit
         rateLimits.set(

@@ -98,7 +98,8 @@ package struct ServerRun: Sendable {
         }
         let group = try LoopGroup(first: loop, count: loopCount)
         defer { group.stop() }
-        let workers = try WorkerPool(threads: workerCount, maxQueued: configuration.maxQueuedWork)
+        let workers = try WorkerPool(
+            threads: workerCount, maxQueued: configuration.maxQueuedWork, niceness: Self.workerNiceness)
         defer { workers.shutdown() }
         let services = try Services(
             project, logins, loops: group.loops, workers: workers, log: log, metrics: metrics)
@@ -141,6 +142,9 @@ package struct ServerRun: Sendable {
         let isEmbedded = project.configuration.atoll.database.url == nil
         return max(1, isEmbedded ? processorCount - 1 : processorCount)
     }
+
+    /// Hashing passwords fills every processor; loops and PostgreSQL go first.
+    private static let workerNiceness: Int32 = 10
 
     private var workerCount: Int {
         let configured = project.configuration.atoll.workerThreads

@@ -67,7 +67,7 @@ struct Services: Sendable {
         ).register(on: &router)
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
-        longLived = [{ await schema.run() }, { try await keyWatch.run() }]
+        longLived = [{ await schema.run() }, { try await keyWatch.run() }, { await auth.runRetention() }]
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.

@@ -60,6 +60,7 @@ package struct AuthConfiguration: Sendable {
     package var isSingleSessionPerUser = false
 
     package var factors = FactorConfiguration()
+    package var retention = RetentionConfiguration()
 
     /// What the project has a say in, and how.
     package var hooks: [AuthHook: AuthHook.Target] = [:]

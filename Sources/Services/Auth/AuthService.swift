@@ -16,6 +16,7 @@ package struct AuthService: Sendable {
     let access: AccessControl
     let hasher: PasswordHasher
     let limiter: RateLimiter
+    let refreshesUnderWay = SharedWork<RefreshOutcome>()
     /// Where browsers may be sent.
     let redirects: RedirectAllowList
     let hooks: AuthHooks

@@ -276,6 +276,11 @@ extension ProjectConfiguration {
             package var hookTries = 3
             package var maxHookAnswerBytes = 200 << 10
             package var factorChallengeLifetime: Duration = .seconds(300)
+            package var cleanupInterval: Duration = .seconds(900)
+            package var cleanupBatch = 1000
+            package var endedSessionRetention: Duration = .seconds(86_400)
+            package var spentTokenRetention: Duration = .seconds(7 * 86_400)
+            package var auditLogRetention: Duration = .seconds(90 * 86_400)
             package var maxLimitedAddresses = 65_536
             package var exemptsLoopback = true
 
@@ -314,6 +319,20 @@ extension ProjectConfiguration {
                 Field.key(
                     "max_hook_answer_size", \.maxHookAnswerBytes, .size(1024...(16 << 20)),
                     "The largest answer of a hook's address.")
+                Field.key(
+                    "cleanup_interval", \.cleanupInterval, .duration(),
+                    "The pause between two passes that remove what is over; `0s` for none.")
+                Field.key(
+                    "cleanup_batch", \.cleanupBatch, .integer(1...100_000), "Rows one statement of a pass removes.")
+                Field.key(
+                    "ended_session_retention", \.endedSessionRetention, .duration(),
+                    "How long a session is kept after its end.")
+                Field.key(
+                    "spent_token_retention", \.spentTokenRetention, .duration(),
+                    "How long a spent refresh token is kept; as long, its reuse is noticed.")
+                Field.key(
+                    "audit_log_retention", \.auditLogRetention, .duration(),
+                    "How long entries of `auth.audit_log_entries` are kept; `0s` for ever.")
                 Field.key(
                     "factor_challenge_expiry", \.factorChallengeLifetime,
                     .duration(.seconds(1)...(.seconds(86_400))),

@@ -5,34 +5,39 @@ import Primitives
 
 /// The refresh grant of `POST /token`.
 extension AuthService {
-    private struct Refreshed {
+    struct Refreshed: Sendable {
         var session: IssuedSession
         var isReuse: Bool
     }
 
     /// Why nothing was refreshed. A value, not an error: revoking a family must be committed although it is refused.
-    private enum Outcome {
+    enum RefreshOutcome: Sendable {
         case refreshed(Refreshed)
         case refused(AuthError)
     }
 
     /// Rotates a refresh token and answers with the session it belongs to.
     ///
-    /// Implements RFC 6749 section 6 with ``RefreshDecision``. Refreshes of one session wait for each other in the
-    /// database; the one that waits longer than the lock timeout is answered with 409.
+    /// Implements RFC 6749 section 6 with ``RefreshDecision``. Requests with one token that come at once, as tabs of a
+    /// browser send them, are one refresh with one answer; those that meet only in the database wait for each other
+    /// there, and the one that waits longer than the lock timeout is answered with 409.
     func grantByRefreshToken(_ request: HTTPRequest) async throws -> HTTPResponse {
         let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
         let token = try fields.text("refresh_token")
         guard !token.isEmpty else { throw AuthError(.validationFailed, "refresh_token required") }
         guard token.utf8.count <= 255, !token.utf8.contains(0) else { throw Self.refreshTokenNotFound }
 
-        let outcome: Outcome
+        let outcome: RefreshOutcome
         do {
-            outcome = try await database.withTransaction(
-                settings: [(name: "lock_timeout", value: "\(configuration.refreshLockTimeout.wholeMilliseconds)ms")],
-                statementTimeout: configuration.statementTimeout
-            ) { transaction in
-                try await refresh(token, in: transaction, request)
+            outcome = try await refreshesUnderWay.run(token, on: request.loop) {
+                try await database.withTransaction(
+                    settings: [
+                        (name: "lock_timeout", value: "\(configuration.refreshLockTimeout.wholeMilliseconds)ms")
+                    ],
+                    statementTimeout: configuration.statementTimeout
+                ) { transaction in
+                    try await refresh(token, in: transaction, request)
+                }
             }
         } catch let error as PostgresError where error.sqlState == "55P03" {
             throw AuthError(.conflict, "Too many concurrent token refresh requests on the same session", cause: error)
@@ -59,7 +64,7 @@ extension AuthService {
 
     private func refresh(
         _ token: String, in transaction: PostgresTransaction, _ request: HTTPRequest
-    ) async throws -> Outcome {
+    ) async throws -> RefreshOutcome {
         // The second statement begins once the first has its lock, and so sees what the former holder committed.
         let results = try await transaction.run([
             """
@@ -89,7 +94,7 @@ extension AuthService {
     private func finish(
         _ writing: Writing, session: SessionFacts, now: Timestamp, _ request: HTTPRequest,
         in transaction: PostgresTransaction
-    ) async throws -> Outcome {
+    ) async throws -> RefreshOutcome {
         let found = try await transaction.query(
             AuthUser.selection + "where u.id = \(writing.userID) and u.deleted_at is null")
         guard let row = found.onlyRow, let user = AuthUser(row: row) else {
