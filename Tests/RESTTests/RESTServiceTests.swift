@@ -117,7 +117,7 @@ struct RESTServiceTests {
             #expect(counted.response.status == 206)
             #expect(counted.response.headers["content-range"] == "0-0/2")
             #expect(counted.response.headers["preference-applied"] == "count=exact")
-            #expect(counted.body == #"[{"id":2,"project":{"name":"work"}}]"#)
+            #expect(counted.body == #"[{"id":2,"project":{"name": "work"}}]"#)
 
             let beyond = try await fixture.send(
                 .get, "/notes?offset=9", as: Self.ann, headers: ["Prefer": "count=exact"])
@@ -152,13 +152,13 @@ struct RESTServiceTests {
     @Test(arguments: [
         (
             "/my_notes?select=note,projects(name)&order=note",
-            #"[{"note":1,"projects":{"name":"home"}}, |{"note":2,"projects":{"name":"work"}}]"#
+            #"[{"note":1,"projects":{"name": "home"}}, |{"note":2,"projects":{"name": "work"}}]"#
         ),
         (
             "/projects?select=name,my_notes!inner(title)&my_notes.note=eq.2",
-            #"[{"name":"work","my_notes":[{"title":"second"}]}]"#
+            #"[{"name":"work","my_notes":[{"title": "second"}]}]"#
         ),
-        ("/projects?select=name,newest(id)&id=eq.1", #"[{"name":"home","newest":{"id":1}}]"#),
+        ("/projects?select=name,newest(id)&id=eq.1", #"[{"name":"home","newest":{"id": 1}}]"#),
         ("/projects?select=name,...notes(id,data)&id=eq.1", #"[{"name":"home","id":[1],"data":[{"n": 1}]}]"#),
         ("/projects?select=id,...notes()&id=eq.2", #"[{"id":2}]"#),
         ("/projects?select=id,notes()&notes=is.null", "[]"),
@@ -307,7 +307,7 @@ struct RESTServiceTests {
                     "/notes?select=...projects(name,n:id.max()::text)&order=projects(name)",
                     #"[{"name":"home","n":"1"}, |{"name":"work","n":"2"}]"#
                 ),
-                ("/projects?select=id,notes(id.count())&id=eq.1", #"[{"id":1,"notes":[{"count":1}]}]"#),
+                ("/projects?select=id,notes(id.count())&id=eq.1", #"[{"id":1,"notes":[{"count": 1}]}]"#),
             ]
             for (target, expected) in cases {
                 let answer = try await fixture.send(.get, target, as: Self.ann)

@@ -130,7 +130,7 @@ struct RuleTests {
         Case(
             rule: "a table's rows refer to each other by column or by name",
             target: "/boxes?select=id,box_id(name),boxes(id)&id=eq.2",
-            answer: #"[{"id":2,"box_id":{"name":"one"},"boxes":[{"id":4}]}]"#),
+            answer: #"[{"id":2,"box_id":{"name": "one"},"boxes":[{"id": 4}]}]"#),
         Case(
             rule: "a junction with one's own table is named", target: "/boxes?select=id,boxes!twins(id)&id=eq.1",
             status: 300, code: "PGRST201"),
@@ -142,7 +142,7 @@ struct RuleTests {
         ),
         Case(
             rule: "names made for embedded relations are nobody's own", target: "/boxes_1?select=id,boxes(name)",
-            answer: #"[{"id":1,"boxes":{"name":"two"}}]"#),
+            answer: #"[{"id":1,"boxes":{"name": "two"}}]"#),
         Case(
             rule: "a neighbour's name is suggested", target: "/boxes?select=lidz(*)", status: 400, code: "PGRST200",
             hint: "Perhaps you meant 'lids' instead of 'lidz'."),
@@ -176,7 +176,7 @@ struct RuleTests {
         Case(
             rule: "functions' rows are filtered, ordered and embedded in",
             target: "/rpc/boxes_of?prefix=t&select=name,box_id(name)&order=name&name=neq.two",
-            answer: #"[{"name":"three","box_id":{"name":"one"}}]"#),
+            answer: #"[{"name":"three","box_id":{"name": "one"}}]"#),
         Case(
             rule: "nothing outside the exposed schemas is told apart", target: "/pg_class", status: 404,
             code: "PGRST205"),
@@ -211,9 +211,9 @@ struct RuleTests {
         try await RESTFixture.run(schema: Self.schema, named: "rest_rules", configuration) { fixture in
             let answer = try await fixture.send(
                 .get, "/boxes?select=id,lids!lids_box_id_fkey(id)&order=id&lids.order=id")
-            #expect(answer.body == #"[{"id":1,"lids":[{"id":1}]}]"#)
+            #expect(answer.body == #"[{"id":1,"lids":[{"id": 1}]}]"#)
             let more = try await fixture.send(.get, "/boxes?select=id,lids!lids_box_id_fkey(id)&id=eq.1&lids.limit=5")
-            #expect(more.body == #"[{"id":1,"lids":[{"id":1}]}]"#)
+            #expect(more.body == #"[{"id":1,"lids":[{"id": 1}]}]"#)
         }
     }
 

@@ -9,7 +9,8 @@ struct StatementCheck {
     private static let words: Set<String> = [
         "all", "and", "any", "array", "array_agg", "as", "asc", "avg", "bigint", "by", "cast", "coalesce", "conflict",
         "count",
-        "current_setting", "default", "delete", "desc", "distinct", "do", "e", "excluded", "explain", "false", "first",
+        "current_setting", "default", "delete", "desc", "distinct", "do", "e", "excluded", "exists", "explain", "false",
+        "first",
         "format",
         "from", "generate_series", "group", "ilike", "in", "inner", "insert", "int", "integer", "into", "is", "join",
         "json",

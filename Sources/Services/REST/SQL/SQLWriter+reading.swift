@@ -26,19 +26,6 @@ extension SQLWriter {
         var parent: ReadPlan
     }
 
-    /// `select 1 from ... where ...`: as many rows as there are without a limit.
-    mutating func selectAll(_ plan: ReadPlan, from source: String = "") {
-        guard !plan.aggregates else {
-            var plan = plan
-            plan.order = []
-            plan.range = .all
-            return select(plan, from: source)
-        }
-        add("select 1")
-        from(plan, source, nil)
-        conditions(plan, nil)
-    }
-
     /// Numbers are written out, for one plan fits one limit best; they are ours, parsed and printed again.
     private mutating func range(_ range: RowRange) {
         if let limit = range.limit { add(" limit \(limit)") }
@@ -50,7 +37,7 @@ extension SQLWriter {
 
     // MARK: From
 
-    private mutating func from(_ plan: ReadPlan, _ source: String, _ link: Link?) {
+    mutating func from(_ plan: ReadPlan, _ source: String, _ link: Link?) {
         add(" from ")
         if let link, case .computed(let function, _) = link.embed.relationship.kind {
             add(function)
@@ -96,7 +83,8 @@ extension SQLWriter {
         }
     }
 
-    /// One row per row around it. Its column `value` is null where there is nothing embedded: the embedded row, the array of them, or for
+    /// One row per row around it, as `jsonb`, which is what PostgREST embeds: clients may rely on its order of keys and its spaces, where
+    /// answers are no JSON. Its column `value` is null where there is nothing embedded: the embedded row, the array of them, or for
     /// a spread relation, whose columns stand beside it by number, a mark.
     private mutating func join(_ embed: ReadPlan.Embed, of parent: ReadPlan) {
         add(embed.isInner ? " join lateral (" : " left join lateral (")
@@ -122,18 +110,18 @@ extension SQLWriter {
         case (true, false):
             add("select nullif(count(*), 0) as \"value\"")
             for index in outputs(of: embed.plan, expands: true).indices {
-                add(", json_agg(\"_row\".\"_\(index)\") as \"_\(index)\"")
+                add(", jsonb_agg(\"_row\".\"_\(index)\") as \"_\(index)\"")
             }
             add(" from (")
             select(embed.plan, link: link, naming: .numbers)
             add(") as \"_row\"")
         case (false, true) where related.isEmpty:
-            add("select row_to_json(\"_row\".*) as \"value\" from (")
+            add("select to_jsonb(\"_row\".*) as \"value\" from (")
             select(embed.plan, link: link)
             add(") as \"_row\"")
         case (false, true):
             // What the relation around is ordered by comes beside the row, not in it.
-            add("select (select row_to_json(\"_row\".*) from (select ")
+            add("select (select to_jsonb(\"_row\".*) from (select ")
             _ = fields(embed.plan, .own, lifts: false)
             add(") as \"_row\") as \"value\"")
             let outputs = outputs(of: embed.plan, expands: true)
@@ -146,7 +134,7 @@ extension SQLWriter {
             conditions(embed.plan, link)
             range(embed.plan.range)
         case (false, false):
-            add("select json_agg(\"_row\".*) as \"value\" from (")
+            add("select jsonb_agg(\"_row\".*) as \"value\" from (")
             select(embed.plan, link: link)
             add(") as \"_row\"")
         }
@@ -412,7 +400,9 @@ extension SQLWriter {
 
     // MARK: Conditions
 
-    private mutating func conditions(_ plan: ReadPlan, _ link: Link?) {
+    /// - Returns: whether there are any.
+    @discardableResult
+    mutating func conditions(_ plan: ReadPlan, _ link: Link?) -> Bool {
         var isFirst = true
         func next(_ writer: inout SQLWriter) {
             writer.add(isFirst ? " where " : " and ")
@@ -433,27 +423,34 @@ extension SQLWriter {
             next(&self)
             condition(tree, plan)
         }
+        return !isFirst
     }
 
     /// A filter, or filters joined by `and` and `or`.
-    mutating func condition(_ tree: LogicTree, _ plan: ReadPlan) {
+    ///
+    /// - Parameter counts: whether embedded relations are not joined, and asked for by themselves.
+    mutating func condition(_ tree: LogicTree, _ plan: ReadPlan, counts: Bool = false) {
         switch tree {
-        case .filter(let filter): self.filter(filter, plan)
+        case .filter(let filter): self.filter(filter, plan, counts: counts)
         case .group(let isNegated, let connective, let members):
             if isNegated { add("not ") }
             add("(")
             list(members, separator: connective == .and ? " and " : " or ") { writer, member in
-                writer.condition(member, plan)
+                writer.condition(member, plan, counts: counts)
             }
             add(")")
         }
     }
 
-    private mutating func filter(_ filter: Filter, _ plan: ReadPlan) {
+    private mutating func filter(_ filter: Filter, _ plan: ReadPlan, counts: Bool) {
         if filter.field.steps.isEmpty, let embed = plan.embed(named: filter.field.name),
             case .is(let value) = filter.operation, value == .null || value == .notNull
         {
             let wantsNone = (value == .null) != filter.isNegated
+            guard !counts else {
+                if wantsNone { add("not ") }
+                return exists(embed, of: plan)
+            }
             add(column: "value", of: embed.alias)
             add(wantsNone ? " is not distinct from null" : " is distinct from null")
             return
