@@ -85,6 +85,7 @@ let package = Package(
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "CQRencode",
             ]),
         library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+        library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "Postgres", "Platform"]),
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.

@@ -126,6 +126,8 @@ package enum PostgresType {
     package static let text: UInt32 = 25
     package static let json: UInt32 = 114
     package static let jsonb: UInt32 = 3802
+    package static let jsonbArray: UInt32 = 3807
+    package static let byteaArray: UInt32 = 1001
     package static let uuid: UInt32 = 2950
     package static let timestamptz: UInt32 = 1184
 }

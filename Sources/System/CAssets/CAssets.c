@@ -111,15 +111,27 @@ static const unsigned char asset_35[] = {
 #embed "sql/migrations/20261121023100_create_auth_used_codes.sql"
 };
 static const unsigned char asset_36[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121026000_create_vectors_collections.sql"
 };
 static const unsigned char asset_37[] = {
-#embed "web/atoll.css"
+#embed "sql/migrations/20261121026100_create_vectors_points.sql"
 };
 static const unsigned char asset_38[] = {
-#embed "web/robots.txt"
+#embed "sql/migrations/20261121026200_create_vectors_functions.sql"
 };
 static const unsigned char asset_39[] = {
+#embed "sql/migrations/20261121026300_create_vectors_expressions.sql"
+};
+static const unsigned char asset_40[] = {
+#embed "sql/prepare.sql"
+};
+static const unsigned char asset_41[] = {
+#embed "web/atoll.css"
+};
+static const unsigned char asset_42[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_43[] = {
 #embed "web/welcome.html"
 };
 
@@ -160,9 +172,13 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121010100_restrict_statement_statistics.sql", asset_33, sizeof asset_33},
     {"sql/migrations/20261121023000_create_auth_sso.sql", asset_34, sizeof asset_34},
     {"sql/migrations/20261121023100_create_auth_used_codes.sql", asset_35, sizeof asset_35},
-    {"sql/prepare.sql", asset_36, sizeof asset_36},
-    {"web/atoll.css", asset_37, sizeof asset_37},
-    {"web/robots.txt", asset_38, sizeof asset_38},
-    {"web/welcome.html", asset_39, sizeof asset_39},
+    {"sql/migrations/20261121026000_create_vectors_collections.sql", asset_36, sizeof asset_36},
+    {"sql/migrations/20261121026100_create_vectors_points.sql", asset_37, sizeof asset_37},
+    {"sql/migrations/20261121026200_create_vectors_functions.sql", asset_38, sizeof asset_38},
+    {"sql/migrations/20261121026300_create_vectors_expressions.sql", asset_39, sizeof asset_39},
+    {"sql/prepare.sql", asset_40, sizeof asset_40},
+    {"web/atoll.css", asset_41, sizeof asset_41},
+    {"web/robots.txt", asset_42, sizeof asset_42},
+    {"web/welcome.html", asset_43, sizeof asset_43},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -45,6 +45,14 @@ package struct AccessControl: Sendable {
         return try principal(ofBearer: bearer, now)
     }
 
+    /// The principal of a credential that came in another way than ``principal(for:now:)`` looks at: a project's key of
+    /// either form, or a user's token.
+    ///
+    /// - Throws: ``AccessError``.
+    package func principal(presenting credential: String, now: Timestamp = .now()) throws(AccessError) -> Principal {
+        try principal(ofBearer: credential, now)
+    }
+
     /// The role of the API key alone, for endpoints that take no notice of the user's token.
     package func keyHolder(for request: HTTPRequest) throws(AccessError) -> Principal {
         if let key = Self.apiKey(of: request) { return try principal(ofKey: key, .now()) }

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+internal import Platform
+internal import Postgres
+internal import Primitives
+
+extension VectorsService {
+    /// Finds a collection and works with it, again when it turns out to have changed since it was remembered.
+    ///
+    /// - Parameter isLookup: whether the name is that of another collection, which a different text refuses.
+    func withCollection<T>(
+        _ name: String, _ caller: Caller, isLookup: Bool = false, _ body: (VectorCollection) async throws -> T
+    ) async throws -> T {
+        var attempts = 0
+        while true {
+            let collection = try await collection(name, caller, isLookup: isLookup)
+            do {
+                return try await body(collection)
+            } catch let error as PostgresError {
+                attempts += 1
+                // VC001: removed, moved or altered. Deadlocks and failed serialisations have changed nothing either.
+                guard attempts < 5, ["VC001", "40P01", "40001"].contains(error.sqlState ?? "") else { throw error }
+                if error.sqlState == "VC001" { catalog[CollectionCatalog.Key(caller, name)] = nil }
+            }
+        }
+    }
+
+    /// A collection by its name or alias: the caller's own first, then those of the project.
+    ///
+    /// - Throws: ``VectorsError`` with `notFound`, also for a collection of another tenant.
+    func collection(_ name: String, _ caller: Caller, isLookup: Bool = false) async throws -> VectorCollection {
+        let key = CollectionCatalog.Key(caller, name)
+        if let known = catalog[key] { return known }
+        let results = try await run([Self.find(name, caller)], caller)
+        let found = results[0]
+        guard found.rowCount > 0 else {
+            throw isLookup ? VectorsError.lookupNotFound(name) : VectorsError.collectionNotFound(name)
+        }
+        if found.rowCount > 1, found[0]["rank"].int == found[1]["rank"].int {
+            throw VectorsError(
+                .badRequest, "several tenants have a collection `\(name)`: name the tenant in the header X-Atoll-Tenant"
+            )
+        }
+        guard let collection = VectorCollection(found[0]) else {
+            throw VectorsError(
+                .internalError, "internal error", cause: UnreadableCollection(id: found[0]["id"].int ?? 0))
+        }
+        catalog[key] = collection
+        return collection
+    }
+
+    /// For a token, row level security leaves the tenant's own and the project's. The service key sees all: of the project
+    /// first, unless it names a tenant.
+    static func find(_ name: String, _ caller: Caller) -> PostgresQuery {
+        let scope: PostgresQuery =
+            if caller.isService, let tenant = caller.tenant {
+                "where f.tenant_id = \(tenant) or f.tenant_id is null"
+            } else { "" }
+        let preference: PostgresQuery =
+            caller.isService && caller.tenant == nil
+            ? "(f.tenant_id is not null)::integer" : "(f.tenant_id is null)::integer"
+        return """
+            select \(VectorCollection.columns), f.rank
+            from (
+                select f.collection_id, \(preference) * 2 + f.is_alias::integer as rank
+                from (
+                    select c.id as collection_id, c.tenant_id, false as is_alias
+                    from vectors.collections as c
+                    where c.name = \(name)
+                    union all
+                    select a.collection_id, a.tenant_id, true
+                    from vectors.aliases as a
+                    where a.name = \(name)
+                ) as f
+                \(scope)
+            ) as f
+            inner join vectors.collections as c on c.id = f.collection_id
+            order by f.rank, c.id
+            limit 2
+            """
+    }
+
+    /// Runs queries as the caller in one unit of work.
+    @discardableResult
+    func run(
+        _ queries: [PostgresQuery], _ caller: Caller, settings: [(name: String, value: String)] = [],
+        timeout: Duration? = nil
+    ) async throws -> [PostgresResult] {
+        var unit = caller.principal.unit(queries)
+        unit.settings += settings
+        unit.statementTimeout = timeout
+        return try await database.run(unit)
+    }
+
+    /// Runs reads of a collection and makes sure that it was what the server thought.
+    func read(
+        _ queries: [PostgresQuery], of collection: VectorCollection, _ caller: Caller,
+        settings: [(name: String, value: String)] = [], timeout: Duration? = nil
+    ) async throws -> [PostgresResult] {
+        try await run(queries + [collection.check], caller, settings: settings, timeout: timeout)
+    }
+
+    /// Runs writes to a collection once it is certain to stay what the server thinks. The results are those of the writes.
+    func write(
+        _ queries: [PostgresQuery], to collection: VectorCollection, _ caller: Caller, timeout: Duration? = nil
+    ) async throws -> [PostgresResult] {
+        Array(try await run([collection.enter] + queries, caller, timeout: timeout).dropFirst())
+    }
+
+    /// The name in a request's path.
+    func collectionName(_ request: HTTPRequest) throws -> String {
+        guard let name = request.parameters["collection"] else { throw VectorsError(.format, "the path is not UTF-8") }
+        return name
+    }
+}
+
+/// A row of `vectors.collections` that this version cannot read.
+struct UnreadableCollection: Error {
+    var id: Int
+}

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Primitives
+
+/// Walks over JSON text without making values of it: vectors become numbers, payloads stay the bytes they are.
+///
+/// A body of points is megabytes of numbers; as `JSON` values they would take most of an upsert's time. Bytes that are passed
+/// on unread are checked by PostgreSQL.
+struct BodyScanner {
+    private let bytes: UnsafeRawBufferPointer
+    private(set) var position: Int
+    private let end: Int
+
+    /// - Parameter range: the part to walk over; all when nil.
+    init(_ bytes: UnsafeRawBufferPointer, range: Range<Int>? = nil) {
+        self.bytes = bytes
+        position = range?.lowerBound ?? 0
+        end = range?.upperBound ?? bytes.count
+    }
+
+    func error(_ reason: String) -> VectorsError { VectorsError(.format, "\(reason) at byte \(position)") }
+
+    mutating func skipWhitespace() {
+        while position < end {
+            switch bytes[position] {
+            case UInt8(ascii: " "), UInt8(ascii: "\n"), UInt8(ascii: "\r"), UInt8(ascii: "\t"): position += 1
+            default: return
+            }
+        }
+    }
+
+    /// The next byte that is no white space.
+    mutating func peek() throws -> UInt8 {
+        skipWhitespace()
+        guard position < end else { throw error("unexpected end of JSON") }
+        return bytes[position]
+    }
+
+    /// Moves past `byte` if it is next.
+    mutating func take(_ byte: UInt8) throws -> Bool {
+        guard try peek() == byte else { return false }
+        position += 1
+        return true
+    }
+
+    mutating func expect(_ byte: UInt8) throws {
+        guard try take(byte) else { throw error("expected `\(Character(UnicodeScalar(byte)))`") }
+    }
+
+    /// Nothing but white space may follow.
+    mutating func expectEnd() throws {
+        skipWhitespace()
+        guard position == end else { throw error("unexpected text behind the JSON value") }
+    }
+
+    // MARK: Structures
+
+    /// Calls `body` with each member's name; it must read the value.
+    mutating func members(_ body: (inout BodyScanner, String) throws -> Void) throws {
+        try expect(UInt8(ascii: "{"))
+        if try take(UInt8(ascii: "}")) { return }
+        repeat {
+            let name = try string()
+            try expect(UInt8(ascii: ":"))
+            try body(&self, name)
+        } while try take(UInt8(ascii: ","))
+        try expect(UInt8(ascii: "}"))
+    }
+
+    /// Calls `body` at each element with its number; it must read it.
+    mutating func elements(_ body: (inout BodyScanner, Int) throws -> Void) throws {
+        try expect(UInt8(ascii: "["))
+        if try take(UInt8(ascii: "]")) { return }
+        var index = 0
+        repeat {
+            try body(&self, index)
+            index += 1
+        } while try take(UInt8(ascii: ","))
+        try expect(UInt8(ascii: "]"))
+    }
+
+    /// Moves past a null if one is next.
+    mutating func takeNull() throws -> Bool {
+        guard try peek() == UInt8(ascii: "n") else { return false }
+        guard position + 4 <= end, bytes[position..<(position + 4)].elementsEqual("null".utf8) else {
+            throw error("expected a value")
+        }
+        position += 4
+        return true
+    }
+
+    // MARK: Values
+
+    mutating func string() throws -> String {
+        guard try peek() == UInt8(ascii: "\"") else { throw error("expected a string") }
+        let start = position
+        position += 1
+        var isPlain = true
+        while position < end, bytes[position] != UInt8(ascii: "\"") {
+            if bytes[position] == UInt8(ascii: "\\") {
+                isPlain = false
+                position += 1
+            } else if bytes[position] < 0x20 {
+                throw error("unescaped control character in a string")
+            }
+            position += 1
+        }
+        guard position < end else { throw error("unexpected end of JSON") }
+        position += 1
+        if isPlain {
+            guard let text = String(validating: bytes[(start + 1)..<(position - 1)], as: UTF8.self) else {
+                throw error("invalid UTF-8 in a string")
+            }
+            return text
+        }
+        guard case .string(let text) = try json(start..<position) else { throw error("expected a string") }
+        return text
+    }
+
+    /// The value as JSON, read in full.
+    mutating func value() throws -> JSON { try json(try skipValue()) }
+
+    func json(_ range: Range<Int>) throws -> JSON {
+        do { return try JSON(parsing: UnsafeRawBufferPointer(rebasing: bytes[range])) } catch {
+            throw VectorsError(.format, "\(error)")
+        }
+    }
+
+    /// Moves past a value and returns where it stands. Brackets and strings are matched; what is between them is not read.
+    mutating func skipValue() throws -> Range<Int> {
+        let first = try peek()
+        let start = position
+        switch first {
+        case UInt8(ascii: "\""):
+            try skipString()
+        case UInt8(ascii: "{"), UInt8(ascii: "["):
+            var depth = 0
+            repeat {
+                guard position < end else { throw error("unexpected end of JSON") }
+                switch bytes[position] {
+                case UInt8(ascii: "\""):
+                    try skipString()
+                    continue
+                case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+                case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+                default: break
+                }
+                position += 1
+            } while depth > 0
+        default:
+            while position < end {
+                switch bytes[position] {
+                case UInt8(ascii: ","), UInt8(ascii: "}"), UInt8(ascii: "]"), UInt8(ascii: " "), UInt8(ascii: "\n"),
+                    UInt8(ascii: "\r"), UInt8(ascii: "\t"):
+                    guard position > start else { throw error("expected a value") }
+                    return start..<position
+                default: position += 1
+                }
+            }
+        }
+        guard position > start else { throw error("expected a value") }
+        return start..<position
+    }
+
+    private mutating func skipString() throws {
+        position += 1
+        while position < end, bytes[position] != UInt8(ascii: "\"") {
+            if bytes[position] == UInt8(ascii: "\\") { position += 1 }
+            position += 1
+        }
+        guard position < end else { throw error("unexpected end of JSON") }
+        position += 1
+    }
+
+    /// Appends an array of numbers.
+    ///
+    /// - Returns: how many they were.
+    mutating func floats(into floats: inout [Float]) throws -> Int {
+        try expect(UInt8(ascii: "["))
+        if try take(UInt8(ascii: "]")) { return 0 }
+        var count = 0
+        while true {
+            floats.append(try float())
+            count += 1
+            // Between numbers there is mostly one byte.
+            if position < end, bytes[position] == UInt8(ascii: ",") {
+                position += 1
+                continue
+            }
+            if try take(UInt8(ascii: ",")) { continue }
+            try expect(UInt8(ascii: "]"))
+            return count
+        }
+    }
+
+    /// A number that a `Float` can hold.
+    ///
+    /// Up to nineteen digits with a small exponent are read as an integer and scaled by an exact power of ten, which is right
+    /// to more than a float's precision; the rest goes the library's way.
+    mutating func float() throws -> Float {
+        skipWhitespace()
+        let start = position
+        var isNegative = false
+        if position < end, bytes[position] == UInt8(ascii: "-") {
+            isNegative = true
+            position += 1
+        }
+        var digits: UInt64 = 0
+        var significant = 0
+        var exponent = 0
+        let firstDigit = position
+        while position < end {
+            let digit = bytes[position] &- UInt8(ascii: "0")
+            guard digit < 10 else { break }
+            if significant < 19 {
+                digits = digits &* 10 &+ UInt64(digit)
+                if digits != 0 { significant += 1 }
+            } else {
+                exponent += 1
+            }
+            position += 1
+        }
+        let integerDigits = position - firstDigit
+        guard integerDigits > 0, integerDigits == 1 || bytes[firstDigit] != UInt8(ascii: "0") else {
+            throw error("expected a number")
+        }
+        if position < end, bytes[position] == UInt8(ascii: ".") {
+            position += 1
+            let firstFraction = position
+            while position < end {
+                let digit = bytes[position] &- UInt8(ascii: "0")
+                guard digit < 10 else { break }
+                if significant < 19 {
+                    digits = digits &* 10 &+ UInt64(digit)
+                    if digits != 0 { significant += 1 }
+                    exponent -= 1
+                }
+                position += 1
+            }
+            guard position > firstFraction else { throw error("invalid number") }
+        }
+        if position < end, bytes[position] | 0x20 == UInt8(ascii: "e") {
+            position += 1
+            var isDown = false
+            if position < end, bytes[position] == UInt8(ascii: "-") || bytes[position] == UInt8(ascii: "+") {
+                isDown = bytes[position] == UInt8(ascii: "-")
+                position += 1
+            }
+            var power = 0
+            let firstPower = position
+            while position < end {
+                let digit = bytes[position] &- UInt8(ascii: "0")
+                guard digit < 10 else { break }
+                power = min(power * 10 + Int(digit), 100_000)
+                position += 1
+            }
+            guard position > firstPower else { throw error("invalid number") }
+            exponent += isDown ? -power : power
+        }
+        var value: Double
+        if (-22...22).contains(exponent) {
+            value = Double(digits)
+            value = exponent < 0 ? value / Self.powersOfTen[-exponent] : value * Self.powersOfTen[exponent]
+            if isNegative { value = -value }
+        } else {
+            value = Double(String(decoding: bytes[start..<position], as: UTF8.self)) ?? .nan
+        }
+        let float = Float(value)
+        guard float.isFinite else { throw VectorsError(.format, "a number is out of the range of a float") }
+        return float
+    }
+
+    private static let powersOfTen: [Double] = [
+        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+        1e20,
+        1e21, 1e22,
+    ]
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Postgres
+internal import Primitives
+
+extension QueryRun {
+    /// Searches the indexes of a vector, and exactly what is younger than they are.
+    ///
+    /// - Returns: nil where scoring every row that qualifies is better, or finds what the indexes could not.
+    func indexedHits(of search: Search) async throws -> [Hit]? {
+        guard case .nearest(.dense(let floats)) = search.query, !search.parameters.isExact, search.within == nil else {
+            return nil
+        }
+        let indexes = collection.indexes.filter { $0.slot == search.field.slot && $0.kind != .gin }
+        guard !indexes.isEmpty, try await !isSelective(search) else { return nil }
+        let wanted = search.limit + search.offset
+        let breadth = min(max(search.parameters.breadth ?? service.configuration.defaultSearchBreadth, wanted), 1000)
+        guard wanted <= breadth else { return nil }
+        let hits = try await recorded(
+            try indexedQuery(search, floats, indexes), search.selection,
+            settings: [
+                ("hnsw.ef_search", String(breadth)), ("hnsw.iterative_scan", "relaxed_order"),
+                ("enable_seqscan", "off"), ("enable_bitmapscan", "off"),
+            ])
+        // Fewer than asked: either no more match, or the walk through the graph gave up. Only a full scan can tell.
+        if hits.count < search.limit, !search.parameters.isIndexedOnly, search.threshold == nil { return nil }
+        return hits
+    }
+
+    /// Whether so few rows qualify that reading them all by a key costs less than walking a graph past the others.
+    private func isSelective(_ search: Search) async throws -> Bool {
+        if search.filter?.requiredIDs != nil { return true }
+        let isBoundByTenant = collection.tenantID == nil && !caller.isService
+        guard isBoundByTenant || collection.tenantID == nil && search.filter?.owner != nil else { return false }
+        let bound = IndexPlan.points(
+            kilobytes: service.configuration.indexingThresholdKilobytes, size: search.field.size ?? 1)
+        let owner: PostgresQuery =
+            if let owner = search.filter?.owner { "and p.owner = left(\(owner)::text, 64)" } else { "" }
+        let result = try await service.read(
+            ["select count(*) from (select from \(collection.points) \(owner) limit \(bound)::bigint) as few"],
+            of: collection, caller, timeout: timeout)[0]
+        return (result.onlyRow?[0].int ?? 0) < bound
+    }
+
+    /// One branch for each index and one for what none covers, each with as many rows as are asked for; then the best of all
+    /// by their exact scores.
+    private func indexedQuery(
+        _ search: Search, _ floats: [Float], _ indexes: [BuiltIndex]
+    ) throws -> PostgresQuery {
+        let scoring = Scoring(collection: collection, field: search.field)
+        let conditions = try conditions(search)
+        let version: PostgresQuery = search.field.slot == 0 ? "p.version" : "v.version"
+        let wanted = search.limit + search.offset
+        let score = scoring.score(search.query)
+        let columns: PostgresQuery = "p.tenant_id, p.id, \(score) as score"
+        var branches: [PostgresQuery] = []
+        for index in indexes {
+            let depth = index.kind == .vector ? wanted : min(wanted * 4, 1000)
+            branches.append(
+                """
+                (
+                    select \(columns) from \(scoring.source)
+                    where \(scoring.scope) and \(version) > \(PostgresQuery(sql: String(index.after)))
+                        and \(version) <= \(PostgresQuery(sql: String(index.upTo))) \(conditions)
+                    order by \(index.ordering(scoring, scoring.parameter(floats))) limit \(depth)::bigint
+                )
+                """)
+        }
+        if !search.parameters.isIndexedOnly {
+            let last = indexes.map(\.upTo).max() ?? 0
+            branches.append(
+                """
+                (
+                    select \(columns) from \(scoring.source)
+                    where \(scoring.scope) and \(version) > \(PostgresQuery(sql: String(last))) \(conditions)
+                    order by score \(scoring.isAscending(search.query) ? "asc" : "desc") limit \(wanted)::bigint
+                )
+                """)
+        }
+        let direction: PostgresQuery = scoring.isAscending(search.query) ? "asc" : "desc"
+        return """
+            select \(collection.columns(search.selection)), s.score
+            from (
+                select s.tenant_id, s.id, s.score
+                from (\(FilterWriter.joined(branches, " union all "))) as s
+                where true \(Self.threshold(search, scoring))
+                order by s.score \(direction), s.id limit \(search.limit)::bigint offset \(search.offset)::bigint
+            ) as s
+            inner join vectors.points as p on p.id = s.id and p.tenant_id = s.tenant_id
+            where p.bucket = \(collection.bucketLiteral) and p.collection_id = \(collection.idExpression)
+            order by s.score \(direction), s.id
+            """
+    }
+}
+
+extension BuiltIndex {
+    /// What the index sorts by, written as it was when it was made.
+    func ordering(_ scoring: Scoring, _ query: PostgresQuery) -> PostgresQuery {
+        let expression = IndexPlan.expression(kind, scoring.field, column: scoring.embedding)
+        let size = PostgresQuery(sql: String(scoring.field.size ?? 0))
+        let sign = PostgresQuery(sql: IndexPlan.operatorName(kind, scoring.field.distance))
+        switch kind {
+        case .bit:
+            return "\(expression) operator(extensions.\(sign)) extensions.binary_quantize(\(query))::bit(\(size))"
+        case .halfvec: return "\(expression) operator(extensions.\(sign)) \(query)::extensions.halfvec(\(size))"
+        case .vector, .gin: return "\(expression) operator(extensions.\(sign)) \(query)"
+        }
+    }
+}
