@@ -94,9 +94,14 @@ let package = Package(
         library(
             "Product", "Server",
             [
+<<<<<<< HEAD
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform",
                 "EmbeddedPostgres", "Auth",
                 "REST", "Tenancy", "Console", "CLinux",
+=======
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres", "Auth",
+                "REST", "Tenancy", "Vectors", "Console", "CLinux",
+>>>>>>> d1266d2 (vectors: tests against qdrant-client's own mode)
             ]),
         .executableTarget(
             name: "atoll",
@@ -154,6 +159,12 @@ let package = Package(
         tests(
             "IsolationTests",
             ["Isolation", "Postgres", "EventLoop", "Platform", "Primitives", "PlatformTestSupport", "TestSupport"]),
+        tests(
+            "VectorsTests",
+            [
+                "Vectors", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
+                "PlatformTestSupport", "TestSupport",
+            ]),
         tests("TidyTests", []),
         .target(
             name: "PlatformTestSupport",

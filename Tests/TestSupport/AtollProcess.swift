@@ -26,6 +26,8 @@ package final class AtollProcess: Sendable {
     package let folder: String
     package let apiPort: Int
     package let databasePort: Int
+    /// Of Qdrant's API.
+    package let vectorsPort: Int
     /// What `atoll status -o json` printed after the first start.
     package var status: JSON { state.withLock { $0.status } }
     package var anonKey: String { status["ANON_KEY"]?.stringValue ?? "" }
@@ -64,8 +66,8 @@ package final class AtollProcess: Sendable {
 
     private init(_ files: ProjectFiles) throws {
         folder = "/tmp/atoll-project-\(getpid())-\(Self.lastNumber.add(1, ordering: .relaxed).newValue)"
-        let ports = try freePorts(3)
-        (apiPort, databasePort) = (ports[0], ports[1])
+        let ports = try freePorts(4)
+        (apiPort, databasePort, vectorsPort) = (ports[0], ports[1], ports[3])
         try FileSystem.remove(folder)
         try FileSystem.makeFolder("\(folder)/supabase/migrations", mode: 0o755)
         let text = """
@@ -76,6 +78,8 @@ package final class AtollProcess: Sendable {
             port = \(databasePort)
             [inbucket]
             port = \(ports[2])
+            [atoll.vectors]
+            port = \(ports[3])
             \(files.configuration)
 
             """

@@ -71,7 +71,7 @@ class AtollServer:
         # PostgreSQL runs as another user when root runs the tests, and must reach its data.
         self.folder.chmod(0o755)
         self.environment = {**os.environ, **(environment or {})}
-        self.api_port, self.database_port, self.mail_port = free_ports(3)
+        self.api_port, self.database_port, self.mail_port, self.vectors_port = free_ports(4)
         self.process = None
         self.status = {}
         self._write(migrations or {}, seed, config)
@@ -84,6 +84,7 @@ class AtollServer:
             f"[api]\nport = {self.api_port}\n"
             f"[db]\nport = {self.database_port}\n"
             f"[inbucket]\nport = {self.mail_port}\n"
+            f"[atoll.vectors]\nport = {self.vectors_port}\n"
             f"{config}\n"
         )
         for name, sql in migrations.items():

@@ -11,6 +11,8 @@ struct DatabaseLogins: Sendable {
     let authenticator: PostgresAddress
     /// Owns the schema `auth`.
     let auth: PostgresAddress
+    /// Owns the schema `vectors`, whose indexes are built in the background.
+    let vectors: PostgresAddress
 
     init(_ project: Project, embedded postgres: EmbeddedPostgres) {
         func address(_ role: String) -> PostgresAddress {
@@ -21,6 +23,7 @@ struct DatabaseLogins: Sendable {
         administrator = address(postgres.superuser)
         authenticator = address("authenticator")
         auth = address("supabase_auth_admin")
+        vectors = address("atoll_vectors")
     }
 
     init(_ project: Project, external: PostgresAddress) {
@@ -33,5 +36,6 @@ struct DatabaseLogins: Sendable {
         administrator = external
         authenticator = address("authenticator")
         auth = address("supabase_auth_admin")
+        vectors = address("atoll_vectors")
     }
 }

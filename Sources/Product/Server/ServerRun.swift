@@ -116,9 +116,11 @@ package struct ServerRun: Sendable {
                 "port \(port) is in use by another program",
                 next: "stop that program, or set another `port` under [api] in supabase/config.toml")
         }
+        let vectorsServer = try vectorsServer(services, group.loops, observer)
         progress("Listening on \(project.apiURL)")
         try await withThrowingTaskGroup(of: Void.self) { running in
             for task in services.longLived { running.addTask(executorPreference: loop) { try await task() } }
+            if let vectorsServer { running.addTask(executorPreference: loop) { await vectorsServer.run() } }
             running.addTask(executorPreference: loop) {
                 ready(Addresses(apiPort: Int(server.port)))
                 log.info("ready", .field("url", project.apiURL))
@@ -128,9 +130,31 @@ package struct ServerRun: Sendable {
             // The server ends when it is told to; anything else that ends takes it along.
             do { while try await running.next() != nil {} } catch is CancellationError {}
             running.cancelAll()
+            vectorsServer?.stop()
             server.stop()
         }
         await services.shutdown()
+    }
+
+    /// Qdrant's API on the port where its clients look for it.
+    private func vectorsServer(
+        _ services: Services, _ loops: [Loop], _ observer: RequestObserver
+    ) throws -> HTTPServer? {
+        guard let router = services.vectorsRouter else { return nil }
+        let port = project.configuration.atoll.vectors.port
+        var configuration = try httpConfiguration()
+        configuration.port = UInt16(port)
+        do {
+            return try HTTPServer(
+                configuration, router: router, loops: loops, observe: { observer.observe($0) },
+                observeRefusal: { observer.observe($0) })
+        } catch let error as SystemError where error.code == EADDRINUSE {
+            throw ProjectError(
+                "port \(port) is in use by another program",
+                next:
+                    "stop that program, or set another `port` under [atoll.vectors] in supabase/config.toml (0 for none)"
+            )
+        }
     }
 
     // MARK: Derived values

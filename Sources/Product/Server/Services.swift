@@ -10,11 +10,14 @@ internal import Postgres
 internal import Primitives
 internal import REST
 internal import Tenancy
+internal import Vectors
 
 /// The services of one project and the databases they use.
 struct Services: Sendable {
     /// All routes.
     let router: Router
+    /// Those of Qdrant's own port; nil where it is not served.
+    let vectorsRouter: Router?
     /// What runs beside the HTTP server until it is cancelled.
     let longLived: [@Sendable () async throws -> Void]
     private let databases: [Database]
@@ -29,7 +32,10 @@ struct Services: Sendable {
         }
         let requests = try database(logins.authenticator, "requests")
         let accounts = try database(logins.auth, "auth")
-        databases = [requests, accounts]
+        let builds = try Database(
+            Self.buildConfiguration(settings, logins.vectors), loops: loops, log: log, metrics: metrics, name: "vectors"
+        )
+        databases = [requests, accounts, builds]
 
         let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys()))
         let access = AccessControl(
@@ -61,13 +67,38 @@ struct Services: Sendable {
             configuration: tenancy, database: requests, access: access,
             vault: SecretVault(keyring: project.secrets.keyring, database: requests), log: log
         ).register(on: &router)
+        let vectors = project.configuration.atoll.vectors
+        var longLived: [@Sendable () async throws -> Void] = []
+        var vectorsRouter: Router?
+        if vectors.enabled, let loop = loops.first {
+            let configuration = VectorsConfiguration(vectors)
+            let builder = IndexBuilder(
+                database: builds, thresholdKilobytes: configuration.indexingThresholdKilobytes,
+                interval: configuration.indexingInterval, loop: loop, log: log)
+            longLived.append { await builder.run() }
+            let service = VectorsService(
+                configuration: configuration, database: requests, access: access, builder: builder, metrics: metrics,
+                version: ServerVersion.current, log: log)
+            service.register(on: &router, prefix: "/vectors/v1")
+            if vectors.port != 0 {
+                var own = Router()
+                own.cors = router.cors
+                service.register(on: &own)
+                vectorsRouter = own
+            }
+        }
+        self.vectorsRouter = vectorsRouter
         Console(
             listings: Self.listings(project), minPasswordLength: project.configuration.auth.minimumPasswordLength,
             signUp: Self.signUp(through: router, key: project.secrets.publishableKey)
         ).register(on: &router)
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
+<<<<<<< HEAD
         longLived = [{ await schema.run() }, { try await keyWatch.run() }, { await auth.runRetention() }]
+=======
+        self.longLived = longLived + [{ await schema.run() }, { try await keyWatch.run() }]
+>>>>>>> c37398d (vectors: tests against qdrant-client's own mode)
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.
@@ -88,6 +119,7 @@ struct Services: Sendable {
             Console.Listing(name: "Auth", address: "\(project.apiURL)/auth/v1"),
             Console.Listing(name: "REST", address: "\(project.apiURL)/rest/v1"),
             Console.Listing(name: "Tenancy", address: "\(project.apiURL)/api"),
+            Console.Listing(name: "Vectors", address: "\(project.apiURL)/vectors/v1"),
             Console.Listing(
                 name: "PostgreSQL",
                 address: database
@@ -95,6 +127,17 @@ struct Services: Sendable {
             Console.Listing(name: "Health", address: "\(project.apiURL)/health"),
             Console.Listing(name: "Metrics", address: "\(project.apiURL)/metrics"),
         ]
+    }
+
+    /// Index builds run for as long as they take, two at a time at most.
+    private static func buildConfiguration(
+        _ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress
+    ) -> DatabaseConfiguration {
+        var configuration = DatabaseConfiguration(settings, address)
+        configuration.connectionsPerLoop = 2
+        configuration.lanesPerLoop = 0
+        configuration.statementTimeout = .zero
+        return configuration
     }
 
     /// Closes the databases' connections once their work is done.

@@ -22,6 +22,7 @@ extension ProjectConfiguration {
         package var auth = AuthLimits()
         package var rest = REST()
         package var tenancy = Tenancy()
+        package var vectors = Vectors()
 
         package init() {}
 
@@ -67,6 +68,7 @@ extension ProjectConfiguration {
             Field.section("auth", \.auth, "Auth beyond `[auth]`.")
             Field.section("rest", \.rest, "REST beyond `[api]`.")
             Field.section("tenancy", \.tenancy, "Tenants.")
+            Field.section("vectors", \.vectors, "Vectors: Qdrant's REST API.")
         }
 
         package enum LogFormat: String, Sendable, CaseIterable {

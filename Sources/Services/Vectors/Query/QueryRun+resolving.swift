@@ -25,24 +25,30 @@ extension QueryRun {
             }
             for id in ids where found[id] == nil { throw VectorsError.pointNotFound(id) }
         }
-        func vector(_ input: VectorInput) throws -> VectorValue {
+        func example(_ input: VectorInput) throws -> VectorValue {
             switch input {
-            case .vector(let value): return try field.queryForm(value)
+            case .vector(let value):
+                _ = try field.queryForm(value)
+                return value
             case .id(let id):
                 guard let value = found[id] else { throw VectorsError.pointNotFound(id) }
-                return try field.queryForm(value)
+                return value
             }
         }
+        func vector(_ input: VectorInput) throws -> VectorValue { try field.queryForm(try example(input)) }
         let query: ResolvedQuery
         switch request.kind {
         case .nearest(let input): query = .nearest(try vector(input))
         case .recommend(let positive, let negative, let strategy):
-            let positive = try positive.map(vector)
-            let negative = try negative.map(vector)
             switch strategy {
-            case .averageVector: query = .nearest(try field.queryForm(try Self.average(positive, negative)))
-            case .bestScore: query = .bestScore(positive: positive, negative: negative)
-            case .sumScores: query = .sumScores(positive: positive, negative: negative)
+            case .averageVector:
+                // The mean is of the examples as they are; only it is brought to length one.
+                let mean = try Self.average(try positive.map(example), try negative.map(example))
+                query = .nearest(try field.queryForm(mean))
+            case .bestScore:
+                query = .bestScore(positive: try positive.map(vector), negative: try negative.map(vector))
+            case .sumScores:
+                query = .sumScores(positive: try positive.map(vector), negative: try negative.map(vector))
             }
         case .discover(let target, let pairs):
             query = .discover(

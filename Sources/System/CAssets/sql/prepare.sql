@@ -25,12 +25,18 @@ begin
                 ('supabase_storage_admin', 'nologin noinherit'),
                 ('supabase_realtime_admin', 'nologin noinherit'),
                 ('atoll_tenancy', 'nologin noinherit'),
-                ('atoll_vectors', 'nologin noinherit')
+                -- Builds the indexes of vectors in the background.
+                ('atoll_vectors', 'login noinherit')
         ) as role (name, attributes)
     loop
         if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
             -- Names and attributes are the constants above.
             execute pg_catalog.format('create role %I %s', wanted.name, wanted.attributes);
+        elsif wanted.attributes like 'login%' and not exists (
+            select from pg_catalog.pg_roles where rolname = wanted.name and rolcanlogin
+        ) then
+            -- It did not log in when it was made.
+            execute pg_catalog.format('alter role %I login', wanted.name);
         end if;
     end loop;
 end
@@ -90,7 +96,10 @@ begin
                 (0::oid, 'search_path="$user", public, extensions'),
                 -- A trigger function of the project that is `security definer` and names no schema finds its tables through
                 -- the path of the session that fired it, and Auth's session is the one that inserts users.
-                ('supabase_auth_admin'::regrole::oid, 'search_path=auth, public, extensions')
+                ('supabase_auth_admin'::regrole::oid, 'search_path=auth, public, extensions'),
+                -- Builds of vector indexes: one processor each, with the kilobytes a graph of some hundred thousand takes.
+                ('atoll_vectors'::regrole::oid, 'maintenance_work_mem=262144'),
+                ('atoll_vectors'::regrole::oid, 'max_parallel_maintenance_workers=0')
         ) as setting (role_id, assignment)
         where not exists (
             select

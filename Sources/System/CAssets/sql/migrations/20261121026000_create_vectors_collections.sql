@@ -6,9 +6,6 @@ grant usage on schema vectors to authenticated, service_role;
 grant usage on schema tenancy to atoll_vectors;
 grant select, references on tenancy.tenants to atoll_vectors;
 grant select on tenancy.members to atoll_vectors;
--- Index builds run under this login: one processor each, with the memory a graph of some hundred thousand vectors takes.
-alter role atoll_vectors set maintenance_work_mem = '256MB';
-alter role atoll_vectors set max_parallel_maintenance_workers = 0;
 
 set local role atoll_vectors;
 

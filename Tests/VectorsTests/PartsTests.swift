@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+import Primitives
+import Testing
+
+@testable import Vectors
+
+/// The stages without I/O.
+@Suite struct PartsTests {
+    @Test(arguments: [
+        "0", "-0", "1", "-1.5", "0.1", "1e3", "1E-3", "3.4028234e38", "1.1754944e-38", "1e-45", "0.30000001192092896",
+        "123456789012345678901234567890", "0.000000000000000000000000000000123", "16777217", "0.12345678901234568",
+    ])
+    func readsNumbersAsTheLibraryDoes(_ text: String) throws {
+        let bytes = Array(text.utf8)
+        let read = try bytes.withUnsafeBytes { buffer in
+            var scanner = BodyScanner(buffer)
+            return try scanner.float()
+        }
+        #expect(read == Float(text))
+    }
+
+    @Test(arguments: ["", "-", "01", "1.", ".5", "1e", "+1", "abc", "1e40", "-1e400"])
+    func refusesWhatIsNoNumber(_ text: String) {
+        let bytes = Array(text.utf8)
+        #expect(throws: VectorsError.self) {
+            try bytes.withUnsafeBytes { buffer in
+                var scanner = BodyScanner(buffer)
+                _ = try scanner.float()
+                try scanner.expectEnd()
+            }
+        }
+    }
+
+    @Test func readsRandomNumbersAsTheLibraryDoes() throws {
+        var generator = SystemRandomNumberGenerator()
+        for _ in 0..<5000 {
+            let value = Float(bitPattern: UInt32.random(in: 0...UInt32.max, using: &generator))
+            guard value.isFinite else { continue }
+            for text in [value.description, Double(value).description] {
+                let bytes = Array(text.utf8)
+                let read = try bytes.withUnsafeBytes { buffer in
+                    var scanner = BodyScanner(buffer)
+                    return try scanner.float()
+                }
+                #expect(read == value, "\(text)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        ("a", [PayloadPath.Step.name("a")]), ("a.b", [.name("a"), .name("b")]),
+        ("a[].b", [.name("a"), .everyElement, .name("b")]), ("a[0][1]", [.name("a"), .position(0), .position(1)]),
+        ("\"a.b\".c", [.name("a.b"), .name("c")]), ("a-b_c", [.name("a-b_c")]),
+    ])
+    func readsPaths(_ text: String, _ steps: [PayloadPath.Step]) throws {
+        #expect(try PayloadPath(text).steps == steps)
+    }
+
+    @Test(arguments: ["", ".", "a.", ".a", "a[", "a]", "a[x]", "a[-1]", "\"a", "a..b", "a[0]b"])
+    func refusesPaths(_ text: String) {
+        #expect(throws: VectorsError.self) { try PayloadPath(text) }
+    }
+
+    @Test(arguments: [
+        ("2024-02-29", true), ("2023-02-29", false), ("2024-01-01T00:00:00Z", true),
+        ("2024-01-01 00:00:00.123+01", true),
+        ("2024-01-01T24:00:00Z", false), ("2024-13-01", false), ("20240101", false),
+        ("2024-01-01T00:00:00+25:00", false),
+        ("2024-01-01T00:00", true), ("2024-01-01T00:00:00.Z", false), ("", false), ("now", false),
+    ])
+    func readsDateTimes(_ text: String, _ isValid: Bool) {
+        #expect((InstantText(text) != nil) == isValid)
+    }
+
+    @Test func idsSortAndKeepTheirForm() throws {
+        let uuid = "550e8400-e29b-41d4-a716-446655440000"
+        let ids = try [
+            #require(PointID(JSON(0))), #require(PointID(.number("18446744073709551615"))),
+            #require(PointID(.string(uuid))),
+        ]
+        #expect(ids == ids.sorted())
+        #expect(ids.map(\.key).sorted { $0.lexicographicallyPrecedes($1) } == ids.map(\.key))
+        for id in ids { #expect(PointID(key: id.key) == id) }
+        for form in [uuid.uppercased(), uuid.filter { $0 != "-" }, "urn:uuid:\(uuid)"] {
+            #expect(PointID(.string(form))?.json == .string(uuid))
+        }
+        for bad in [JSON(-1), 1.5, "x", "", nil, true] { #expect(PointID(bad) == nil) }
+    }
+
+    @Test func fusesByRankAndByDistribution() {
+        func hit(_ id: UInt64, _ score: Double) -> Hit { Hit(id: .number(id), score: score) }
+        let sources = [[hit(1, 0.9), hit(2, 0.5)], [hit(2, 10), hit(3, 5)]]
+        let fused = Fusion.reciprocalRank(constant: 2, weights: []).fuse(sources)
+        #expect(fused.map(\.id) == [.number(2), .number(1), .number(3)])
+        #expect(fused[0].score == 1.0 / 3 + 1.0 / 2)
+        let scaled = Fusion.distribution.fuse(sources)
+        #expect(scaled[0].id == .number(2))
+        #expect(Fusion.distribution.fuse([[hit(1, 3)]])[0].score == 0.5)
+    }
+}
