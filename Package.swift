@@ -94,14 +94,9 @@ let package = Package(
         library(
             "Product", "Server",
             [
-<<<<<<< HEAD
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform",
                 "EmbeddedPostgres", "Auth",
-                "REST", "Tenancy", "Console", "CLinux",
-=======
-                "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres", "Auth",
                 "REST", "Tenancy", "Vectors", "Console", "CLinux",
->>>>>>> d1266d2 (vectors: tests against qdrant-client's own mode)
             ]),
         .executableTarget(
             name: "atoll",

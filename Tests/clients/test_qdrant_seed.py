@@ -9,7 +9,9 @@ import warnings
 import httpx
 import pytest
 import qdrant_client
-from qdrant_client import models
+from atoll_server import AtollServer
+from people import Person, service
+from qdrant_client import QdrantClient, models
 
 warnings.filterwarnings("ignore")
 
@@ -29,7 +31,7 @@ def multi_tenant_client(server, monkeypatch):
     """The class of the document, unchanged. It names a host alone, so port and key come from what it imports."""
     key = server.status["SERVICE_ROLE_KEY"]
 
-    class Client(qdrant_client.QdrantClient):
+    class Client(QdrantClient):
         def __init__(self, host):
             super().__init__(host=host, port=server.vectors_port, api_key=key, https=False)
 
@@ -52,7 +54,7 @@ def embedding(direction):
 
 def token_client(server, person):
     """The official client with a user's token."""
-    return qdrant_client.QdrantClient(host="127.0.0.1", port=server.vectors_port, api_key=person.session.access_token, https=False)
+    return QdrantClient(host="127.0.0.1", port=server.vectors_port, api_key=person.session.access_token, https=False)
 
 
 def test_multi_tenant_client(server, multi_tenant_client, alice, bob):
@@ -68,6 +70,11 @@ def test_multi_tenant_client(server, multi_tenant_client, alice, bob):
     assert found[0].payload["of"] == 0 and found[0].score > 0.99
     assert len(multi_tenant_client.search_user_embeddings(str(bob.id), embedding(1), limit=2)) == 2
     assert multi_tenant_client.search_user_embeddings(str(uuid.uuid4()), embedding(1)) == []
+    # With a token the same collection shows its user's rows alone, whatever the filter says.
+    mine = token_client(server, alice)
+    assert mine.count(multi_tenant_client.collection_name).count == 4
+    forged = models.Filter(must=[models.FieldCondition(key="user_id", match=models.MatchValue(value=str(bob.id)))])
+    assert mine.search(multi_tenant_client.collection_name, embedding(1), query_filter=forged) == []
     multi_tenant_client.delete_user_embeddings(str(alice.id))
     assert multi_tenant_client.search_user_embeddings(str(alice.id), embedding(1)) == []
     assert len(multi_tenant_client.search_user_embeddings(str(bob.id), embedding(1))) == 4
@@ -84,5 +91,46 @@ def test_collection_of_a_user(server):
     assert answer.status_code == 200 and answer.json()["result"] is True
 
 
-def test_phase_four_of_hugoherbots(server):
-    """Its SQL and its functions, unchanged, through /rest/v1/rpc, on tables such as its earlier phases make."""
+@pytest.fixture(scope="module")
+def coach():
+    """The whole of hugoherbots' SQL, unchanged, as a project's migrations."""
+    files = {f"2026010100{n:04}_block.sql": text for n, text in enumerate(blocks("hugoherbots.txt", "sql"))}
+    with AtollServer(migrations=files) as server:
+        yield server
+
+
+def test_phase_four_of_hugoherbots(coach):
+    """Its match functions through /rest/v1/rpc: arrays of numbers are vectors."""
+    office = service(coach)
+    ann, ben = Person(coach, "ann"), Person(coach, "ben")
+    near = [1.0 if i < 8 else 0.0 for i in range(1536)]
+    far = [1.0 if i > 1500 else 0.0 for i in range(1536)]
+    office.table("help_articles").insert(
+        [
+            {"title": title, "slug": slug, "category": "c", "content": "text", "excerpt": "x", "status": status, "embedding": embedding}
+            for title, slug, status, embedding in [
+                ("Near", "near", "published", near),
+                ("Nearer", "nearer", "published", [1.0 if i < 7 else 0.0 for i in range(1536)]),
+                ("Far", "far", "published", far),
+                ("Draft", "draft", "draft", near),
+            ]
+        ]
+    ).execute()
+    found = ann.client.rpc(
+        "search_help_articles", {"query_embedding": near, "match_threshold": 0.7, "match_count": 5}
+    ).execute().data
+    assert [row["slug"] for row in found] == ["near", "nearer"]
+    assert found[0]["similarity"] == pytest.approx(1) and found[1]["similarity"] == pytest.approx((7 / 8) ** 0.5, abs=1e-4)
+    assert ann.client.rpc("search_help_articles", {"query_embedding": far, "match_count": 1}).execute().data[0]["slug"] == "far"
+
+    scenario = office.table("scenarios").select("id").limit(1).execute().data
+    row = {"user_id": str(ann.id), "embedding": near, "score": 80}
+    if scenario:
+        row["scenario_id"] = scenario[0]["id"]
+    office.table("sessions").insert(row).execute()
+    mine = ann.client.rpc("search_similar_sessions", {"query_embedding": near}).execute().data
+    assert len(mine) == 1 and mine[0]["user_id"] == str(ann.id) and mine[0]["score"] == 80
+    assert ben.client.rpc("search_similar_sessions", {"query_embedding": near}).execute().data == []
+    with pytest.raises(Exception) as refused:
+        ann.client.rpc("search_help_articles", {"query_embedding": [1, 2, 3]}).execute()
+    assert "1536" in str(refused.value)

@@ -77,7 +77,7 @@ as $$
 declare
     step jsonb := path -> 0;
     rest jsonb := path - 0;
-    place integer;
+    position integer;
 begin
     if step is null then
         if jsonb_typeof(document) = 'object' then
@@ -98,16 +98,16 @@ begin
     if jsonb_typeof(step) = 'null' then
         return coalesce(
             (
-                select jsonb_agg(vectors.set_payload(e.value, rest, value) order by e.place)
-                from jsonb_array_elements(document) with ordinality as e (value, place)
+                select jsonb_agg(vectors.set_payload(e.item, rest, set_payload.value) order by e.place)
+                from jsonb_array_elements(document) with ordinality as e (item, place)
             ),
             '[]');
     end if;
-    place := step::integer;
-    if place >= jsonb_array_length(document) then
+    position := step::integer;
+    if position >= jsonb_array_length(document) then
         return document;
     end if;
-    return jsonb_set(document, array[place::text], vectors.set_payload(document -> place, rest, value));
+    return jsonb_set(document, array[position::text], vectors.set_payload(document -> position, rest, value));
 end
 $$;
 
@@ -122,7 +122,7 @@ declare
     step jsonb := path -> 0;
     rest jsonb := path - 0;
     is_last boolean := jsonb_array_length(path) = 1;
-    place integer;
+    position integer;
 begin
     if jsonb_typeof(step) = 'string' then
         if jsonb_typeof(document) is distinct from 'object' or not document ? (step #>> '{}') then
@@ -143,19 +143,19 @@ begin
         end if;
         return coalesce(
             (
-                select jsonb_agg(vectors.delete_payload(e.value, rest) order by e.place)
-                from jsonb_array_elements(document) with ordinality as e (value, place)
+                select jsonb_agg(vectors.delete_payload(e.item, rest) order by e.place)
+                from jsonb_array_elements(document) with ordinality as e (item, place)
             ),
             '[]');
     end if;
-    place := step::integer;
-    if place >= jsonb_array_length(document) then
+    position := step::integer;
+    if position >= jsonb_array_length(document) then
         return document;
     end if;
     if is_last then
-        return document - place;
+        return document - position;
     end if;
-    return jsonb_set(document, array[place::text], vectors.delete_payload(document -> place, rest));
+    return jsonb_set(document, array[position::text], vectors.delete_payload(document -> position, rest));
 end
 $$;
 
