@@ -94,11 +94,8 @@ struct Services: Sendable {
         ).register(on: &router)
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
-<<<<<<< HEAD
-        longLived = [{ await schema.run() }, { try await keyWatch.run() }, { await auth.runRetention() }]
-=======
-        self.longLived = longLived + [{ await schema.run() }, { try await keyWatch.run() }]
->>>>>>> c37398d (vectors: tests against qdrant-client's own mode)
+        self.longLived =
+            longLived + [{ await schema.run() }, { try await keyWatch.run() }, { await auth.runRetention() }]
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.
