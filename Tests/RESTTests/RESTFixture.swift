@@ -28,7 +28,8 @@ struct RESTFixture: Sendable {
         switch response.body {
         case .bytes(let bytes): return (response, String(decoding: bytes, as: UTF8.self))
         case .lent(let owner): return (response, owner.withBytes { String(decoding: $0, as: UTF8.self) })
-        case .empty, .file, .stream: return (response, "")
+        case .stream(_, let produce): return (response, try await StreamedBody.text(produce))
+        case .empty, .file: return (response, "")
         }
     }
 

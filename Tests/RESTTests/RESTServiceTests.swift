@@ -10,8 +10,8 @@ import Testing
 
 /// The whole pipeline on a real database, with a principal given by headers in place of the gateway.
 struct RESTServiceTests {
-    private static let ann = "00000000-0000-4000-8000-000000000001"
-    private static let bob = "00000000-0000-4000-8000-000000000002"
+    static let ann = "00000000-0000-4000-8000-000000000001"
+    static let bob = "00000000-0000-4000-8000-000000000002"
 
     private static let schema = """
         create function current_owner() returns uuid language sql stable
@@ -65,7 +65,7 @@ struct RESTServiceTests {
             (1, '\(ann)', 'first', '{"n": 1}', 1), (2, '\(ann)', 'second', '{"n": 2}', 2), (3, '\(bob)', 'secret', '{}', 1);
         """
 
-    private func run(
+    func run(
         _ configuration: RESTConfiguration = RESTConfiguration(),
         _ body: @Sendable @escaping (RESTFixture) async throws -> Void
     ) async throws {

@@ -7,7 +7,13 @@ extension Connection {
     /// Takes every result that is complete and gives it to its operation.
     func takeResults() {
         var ends = 0
-        while phase == .open, let handle, !steps.isEmpty, PQisBusy(handle) == 0 {
+        while phase == .open, let handle, !steps.isEmpty {
+            if case .stream = steps.first, running.first?.stream?.isFull ?? false {
+                isPaused = true
+                watch([])
+                return
+            }
+            guard PQisBusy(handle) == 0 else { break }
             guard let result = PQgetResult(handle) else {
                 // One after each command; two in a row mean that libpq expects nothing more while we do.
                 ends += 1
@@ -15,6 +21,8 @@ extension Connection {
                     lose(PostgresError(.connectionLost, "the protocol is out of step"))
                     return
                 }
+                // The moment between two commands is the only one at which libpq takes this.
+                if case .stream = steps.first { _ = PQsetSingleRowMode(handle) }
                 continue
             }
             ends = 0
@@ -26,9 +34,17 @@ extension Connection {
         takeNotifications(handle)
     }
 
+    /// Reads on when who reads the rows of a stream has taken what there was.
+    func resumeTaking() {
+        guard phase == .open, isPaused else { return }
+        isPaused = false
+        exchange()
+    }
+
     private func take(_ result: OpaquePointer) {
         switch PQresultStatus(result) {
         case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: takeSuccess(result)
+        case PGRES_SINGLE_TUPLE: running.first?.add(row: PostgresResult(takingOwnershipOf: result))
         case PGRES_PIPELINE_SYNC:
             PQclear(result)
             steps.popFirst()
@@ -56,7 +72,7 @@ extension Connection {
                 cache.parsed(statement)
             }
         case .rows: running.first?.results.append(PostgresResult(takingOwnershipOf: result))
-        case .quiet: PQclear(result)
+        case .quiet, .stream: PQclear(result)
         case .sync, nil:
             PQclear(result)
             lose(PostgresError(.connectionLost, "the protocol is out of step"))
@@ -84,7 +100,7 @@ extension Connection {
         case .parse(let statement):
             if !isPreamble(statement) { error.queryIndex = operation?.results.count }
             forgetParse(of: statement)
-        case .rows(let statement):
+        case .rows(let statement), .stream(let statement):
             error.queryIndex = operation?.results.count
             operation?.failedStatement = statement
         case .quiet(let statement): operation?.failedStatement = statement
@@ -168,7 +184,7 @@ extension Connection {
         }
         operation.failedStatement = nil
         guard case .unit = operation.kind else { return false }
-        return !operation.wasRetried && !operation.isCancelled
+        return !operation.wasRetried && !operation.isCancelled && !(operation.stream?.hasBegun ?? false)
     }
 
     /// Ends everything that runs with `error`; returns what certainly had no effect.
@@ -190,7 +206,7 @@ extension Connection {
             }
             failure.isOutcomeUnknown = operation.mayHaveCommitted
             if case .unit = operation.kind, failure.isShutdownOfServer, !failure.isOutcomeUnknown,
-                !operation.wasRetried, !operation.isCancelled
+                !operation.wasRetried, !operation.isCancelled, !(operation.stream?.hasBegun ?? false)
             {
                 operation.prepareRetry()
                 unstarted.append(operation)

@@ -79,8 +79,9 @@ extension Connection {
             guard sendPrepared("rollback", operation, handle, role: nil, isQuiet: false) else { return false }
         case .leased, .lease: break
         }
-        for query in operation.unit.queries {
-            guard send(query, operation, handle) else { return false }
+        let last = operation.stream == nil ? -1 : operation.unit.queries.count - 1
+        for (index, query) in operation.unit.queries.enumerated() {
+            guard send(query, operation, handle, streams: index == last) else { return false }
         }
         steps.append(.sync)
         return PQpipelineSync(handle) == 1
@@ -119,13 +120,16 @@ extension Connection {
         return execute(statement, handle, .quiet(statement))
     }
 
-    private func send(_ query: PostgresQuery, _ operation: Operation, _ handle: OpaquePointer) -> Bool {
+    private func send(
+        _ query: PostgresQuery, _ operation: Operation, _ handle: OpaquePointer, streams: Bool
+    ) -> Bool {
+        func step(_ statement: PreparedStatement?) -> Step { streams ? .stream(statement) : .rows(statement) }
         let types = query.parameterTypes
         if !query.isPrepared || !configuration.preparesStatements
             || query.sql.utf8.count > configuration.maxPreparedBytes
         {
             parameters.load(query.parameters)
-            return sendUnnamed(query.sql, types: types, handle, .rows(nil))
+            return sendUnnamed(query.sql, types: types, handle, step(nil))
         }
         let key = StatementKey(
             sql: query.sql, role: operation.unit.role, types: types, sqlHash: query.sqlHash)
@@ -133,16 +137,16 @@ extension Connection {
         case .execute(let statement):
             services.counters.statementHits.increment()
             parameters.load(query.parameters)
-            return execute(statement, handle, .rows(statement))
+            return execute(statement, handle, step(statement))
         case .prepare(let statement):
             services.counters.statementMisses.increment()
             guard prepare(statement, handle) else { return false }
             parameters.load(query.parameters)
-            return execute(statement, handle, .rows(statement))
+            return execute(statement, handle, step(statement))
         case .unnamed:
             services.counters.statementMisses.increment()
             parameters.load(query.parameters)
-            return sendUnnamed(query.sql, types: types, handle, .rows(nil))
+            return sendUnnamed(query.sql, types: types, handle, step(nil))
         }
     }
 
@@ -180,7 +184,8 @@ extension Connection {
         steps.append(step)
         return PQsendQueryPrepared(
             handle, statement.name, Int32(parameters.count), parameters.values,
-            parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil, 0) == 1
+            parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil,
+            step.resultFormat) == 1
     }
 
     /// Parses and executes at once with the loaded parameters.
@@ -190,7 +195,8 @@ extension Connection {
             types.isEmpty ? [UInt32](repeating: 0, count: parameters.count) : types
         return PQsendQueryParams(
             handle, sql, Int32(parameters.count), allTypes, parameters.values,
-            parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil, 0) == 1
+            parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil,
+            step.resultFormat) == 1
     }
 }
 
@@ -201,6 +207,13 @@ extension WorkUnit {
             setting.name.utf8.count == 17 && setting.name.lowercased() == "statement_timeout"
         }
         return settings.contains(where: isLimit) || loginSettings.contains(where: isLimit)
+    }
+}
+
+extension Connection.Step {
+    /// Streams are binary: bytes pass as they are.
+    fileprivate var resultFormat: Int32 {
+        if case .stream = self { 1 } else { 0 }
     }
 }
 

@@ -37,6 +37,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
         /// A command whose result nobody wants.
         case quiet(PreparedStatement?)
         case rows(PreparedStatement?)
+        /// A command whose rows are handed on as they come.
+        case stream(PreparedStatement?)
         case sync
     }
 
@@ -78,6 +80,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     var cancelTimer: LoopTimer?
     /// The operation whose end is told once the cancel requests are over.
     var heldBack: Operation?
+    /// Whether nothing is read because who reads the rows of a stream has enough.
+    var isPaused = false
     /// Who waits for the socket while data is copied.
     var copyWaiter: UnsafeContinuation<Void, Never>?
 
@@ -115,6 +119,11 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     func ready(_ readiness: Readiness) {
         switch phase {
         case .connecting: advanceConnecting()
+        case .open where isPaused:
+            // Level-triggered: what is not acted upon would come again at once.
+            if readiness.contains(.error) || readiness.contains(.closed) {
+                lose(PostgresError(.connectionLost, "the connection was closed"))
+            }
         case .open: exchange()
         case .copying: wakeCopy()
         case .closed: break
@@ -148,8 +157,8 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     func flush() {
         guard let handle else { return }
         switch PQflush(handle) {
-        case 0: watch([.readable])
-        case 1: watch([.readable, .writable])
+        case 0: watch(isPaused ? [] : [.readable])
+        case 1: watch(isPaused ? [.writable] : [.readable, .writable])
         default: exchangeAfterWriteError()
         }
     }

@@ -45,6 +45,21 @@ package final class Database: Sendable {
         return try await currentPool().run(Operation(.unit, unit)).get()
     }
 
+    /// Runs a unit that only reads and hands on the rows of its last query as they come; see ``PostgresRows``. Returns with the first row.
+    ///
+    /// - Throws: ``PostgresError``; `misuse` for a unit that may write, as rows are seen before PostgreSQL commits.
+    package func stream(_ unit: WorkUnit) async throws(PostgresError) -> PostgresRows {
+        guard unit.readOnly else { throw PostgresError(.misuse, "only what reads is streamed") }
+        if let refusal = unit.refusal(in: .unit) { throw refusal }
+        var unit = unit
+        unit.isBrief = false
+        let pool = try currentPool()
+        let stream = RowStream()
+        let operation = Operation(.unit, unit, stream: stream)
+        let earlier = try await pool.run(operation).get()
+        return PostgresRows(operation, stream, earlier: earlier, loop: pool.loop)
+    }
+
     /// Runs one query as the role that logged in, in a transaction of its own.
     @discardableResult
     package func query(_ query: PostgresQuery) async throws(PostgresError) -> PostgresResult {

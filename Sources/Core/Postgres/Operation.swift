@@ -45,9 +45,12 @@ final class Operation: @unchecked Sendable {
     var isCancelled = false
     var wasRetried = false
     private var continuation: UnsafeContinuation<Outcome, Never>?
+    /// Where the rows of the last query go, one at a time; nil to collect them as a result.
+    let stream: RowStream?
 
-    init(_ kind: Kind, _ unit: WorkUnit) {
+    init(_ kind: Kind, _ unit: WorkUnit, stream: RowStream? = nil) {
         self.kind = kind
+        self.stream = stream
         self.unit = unit
         if case .unit = kind, unit.isBrief, unit.readOnly, unit.statementTimeout == nil {
             isBrief = true
@@ -74,8 +77,24 @@ final class Operation: @unchecked Sendable {
         self.continuation = continuation
     }
 
+    /// Hands on a row of the last query; with the first one, who waits for the outcome goes on.
+    func add(row: PostgresResult) {
+        stream?.add(row)
+        continuation?.resume(returning: .success(results))
+        continuation = nil
+    }
+
+    /// Nobody wants the rows that are still to come.
+    func abandon() {
+        guard let stream, !stream.isEnded, !stream.isAbandoned else { return }
+        stream.abandon()
+        connection?.cancel(self)
+        connection?.resumeTaking()
+    }
+
     /// Gives the outcome to who waits; later calls do nothing.
     func finish() {
+        stream?.end(error)
         guard let continuation else { return }
         self.continuation = nil
         if let error {

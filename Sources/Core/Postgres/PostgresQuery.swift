@@ -41,8 +41,8 @@ package struct PostgresQuery: Sendable, Hashable {
     /// Computes the hash of the text now, for a query that is kept and run many times.
     package mutating func rememberHash() { knownHash = QuickHash.of(sql) }
 
-    /// The hash of the text.
-    var sqlHash: Int { knownHash ?? QuickHash.of(sql) }
+    /// A hash of the text, which tells statements apart in tables in memory.
+    package var sqlHash: Int { knownHash ?? QuickHash.of(sql) }
 
     package static func == (left: PostgresQuery, right: PostgresQuery) -> Bool {
         left.isPrepared == right.isPrepared && left.parameters == right.parameters && left.sql == right.sql

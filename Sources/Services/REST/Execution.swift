@@ -5,6 +5,8 @@ internal import Postgres
 struct Outcome: Sendable {
     var result: PostgresResult
     var estimate: PostgresResult?
+    /// The body where it is too large to be held; that of the result is then its first piece.
+    var large: LargeBody?
 }
 
 /// Runs a statement as its identity.
@@ -14,6 +16,7 @@ struct Execution: Sendable {
     let statement: Statement
     let identity: RESTIdentity
     let configuration: RESTConfiguration
+    let largeAnswers: LargeAnswers
 
     /// Whether the result decides if the transaction is committed. Then it needs a second round trip; all else takes one.
     private var isConditional: Bool {
@@ -64,6 +67,9 @@ struct Execution: Sendable {
         var queries: [PostgresQuery] = []
         if let function = configuration.preRequest { queries.append(Self.preRequest(function)) }
         let position = queries.count
+        if !isConditional, let guarded = statement.guarded {
+            return try await runGuarded(guarded, queries, on: database, settings: settings)
+        }
         queries.append(statement.query)
         if let estimate = statement.estimate { queries.append(estimate) }
 
@@ -92,6 +98,34 @@ struct Execution: Sendable {
         } catch let rolledBack as RolledBack {
             return rolledBack.outcome
         }
+    }
+
+    /// Runs a read whose body may be too large to hold.
+    private func runGuarded(
+        _ guarded: PostgresQuery, _ before: [PostgresQuery], on database: Database,
+        settings: [(name: String, value: String)]
+    ) async throws -> Outcome {
+        if !largeAnswers.contains(guarded) {
+            let queries = before + [guarded] + (statement.estimate.map { [$0] } ?? [])
+            let results = try await database.run(
+                WorkUnit(
+                    role: identity.role, settings: settings, readOnly: true, isBrief: isBrief, queries: queries))
+            let outcome = outcome(results, at: before.count)
+            try check(outcome)
+            guard outcome.result.string(0, statement.addedColumn) == "t" else { return outcome }
+            largeAnswers.note(guarded, isLarge: true)
+        }
+        let queries = before + (statement.estimate.map { [$0] } ?? []) + [statement.sliced(bytes: LargeBody.pieceBytes)]
+        let rows = try await database.stream(
+            WorkUnit(role: identity.role, settings: settings, readOnly: true, queries: queries))
+        guard let first = try await rows.next() else { throw PostgresError(.misuse, "the query returned nothing") }
+        let byteCount = first.string(0, statement.addedColumn).flatMap { Int($0) } ?? 0
+        if byteCount <= configuration.maxHeldBytes { largeAnswers.note(guarded, isLarge: false) }
+        let outcome = Outcome(
+            result: first, estimate: statement.estimate == nil ? nil : rows.earlier.last,
+            large: LargeBody(byteCount: byteCount, first: first, rest: rows))
+        try check(outcome)
+        return outcome
     }
 
     /// Leaves the transaction without committing it.

@@ -86,7 +86,7 @@ struct PlannedRead: Sendable {
         self.request = request.withoutValues
         self.plan = plan.withoutValues
         var statement = statement
-        statement.query.rememberHash()
+        statement.rememberHash()
         self.statement = statement
         self.places = places
     }
@@ -101,7 +101,7 @@ struct PlannedRead: Sendable {
     /// The statement with a request's values.
     func statement(_ values: [String]) -> Statement {
         var statement = statement
-        statement.query.replaceParameters(at: places, with: values)
+        statement.replaceParameters(at: places, with: values)
         return statement
     }
 }

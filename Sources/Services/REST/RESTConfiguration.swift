@@ -54,6 +54,8 @@ package struct RESTConfiguration: Sendable {
     ]
     /// The largest request body, in bytes.
     package var maxBodyBytes = 10 << 20
+    /// The largest body of an answer held in memory, in bytes; larger ones of tables and views are sent as they come.
+    package var maxHeldBytes = 1 << 20
     /// The longest query string, in bytes.
     package var maxQueryBytes = 64 << 10
     /// The most filters, embedded relations and sort terms of one request together.

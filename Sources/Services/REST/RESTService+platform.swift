@@ -31,6 +31,7 @@ extension RESTConfiguration {
         maxBodyBytes = limits.maxBodyBytes
         maxQueryBytes = limits.maxQueryBytes
         maxTerms = limits.maxTerms
+        maxHeldBytes = limits.maxHeldBytes
         settings = limits.settings.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
         if !api.schemas.isEmpty { schemas = api.schemas }
         publicAddress = api.externalURL.map { "\($0.hasSuffix("/") ? String($0.dropLast()) : $0)/rest/v1" }

@@ -14,6 +14,7 @@ package struct RESTService: Sendable {
     private let store: SchemaCacheStore
     private let identify: Identify
     private let reads = PlannedReads()
+    private let largeAnswers = LargeAnswers()
     private let log: Log
 
     /// - Parameters:
@@ -84,7 +85,8 @@ package struct RESTService: Sendable {
         }
         let payload = try await payload(of: request, parsed)
         let plan = try Self.plan(parsed, payload, cache, configuration)
-        let statement = Statement(plan)
+        var statement = Statement(plan)
+        statement.addGuard(plan, maxBytes: configuration.maxHeldBytes)
         timing.mark("plan")
         if isWanted, let form {
             reads.learn(
@@ -99,7 +101,8 @@ package struct RESTService: Sendable {
         _ timing: inout ServerTiming
     ) async throws -> HTTPResponse {
         let execution = Execution(
-            request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration)
+            request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration,
+            largeAnswers: largeAnswers)
         let outcome: Outcome
         do {
             outcome = try await execution.run(on: database, settings: settings(request, parsed, identity, plan))

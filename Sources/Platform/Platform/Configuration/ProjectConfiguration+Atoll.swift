@@ -387,6 +387,7 @@ extension ProjectConfiguration {
             package var transactionEnd = TransactionEnd.commit
             package var maxBodyBytes = 10 << 20
             package var maxQueryBytes = 64 << 10
+            package var maxHeldBytes = 1 << 20
             package var maxTerms = 1000
             package var settings: [String: String] = [:]
 
@@ -422,6 +423,9 @@ extension ProjectConfiguration {
                 Field.key(
                     "max_query_size", \.maxQueryBytes, .size(256...(1 << 20)),
                     "The longest query string. `[atoll.http] max_request_line_size` bounds it, too.")
+                Field.key(
+                    "max_held_size", \.maxHeldBytes, .size(1024...(1 << 28)),
+                    "The largest answer held in memory; larger ones of tables and views are sent as they come.")
                 Field.key(
                     "max_terms", \.maxTerms, .integer(1...100_000),
                     "Filters, embedded tables and sort terms of a request together.")

@@ -20,7 +20,7 @@ struct Answer: Sendable {
         case .upsert: break
         }
         response.status = HTTPStatus(code: response.status.code == 206 ? 206 : status(row))
-        addBody(to: &response, row)
+        addBody(to: &response, row, outcome.large)
         addFields(to: &response, row)
         try addSettings(to: &response, outcome.result)
         return response
@@ -89,12 +89,16 @@ struct Answer: Sendable {
 
     // MARK: Body and fields
 
-    private func addBody(to response: inout HTTPResponse, _ row: Row) {
+    private func addBody(to response: inout HTTPResponse, _ row: Row, _ large: LargeBody?) {
         if row.body != nil || request.isHead && status(row) != 204 {
             response.headers.append("Content-Type", contentType)
             if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
         }
-        if let body = row.body {
+        if let large {
+            response.body = .stream(byteCount: large.byteCount) { writer in
+                try await large.forEachPiece { try await writer.write($0) }
+            }
+        } else if let body = row.body {
             response.body = rawBytes(body).map { .bytes($0) } ?? .lent(body)
         }
     }

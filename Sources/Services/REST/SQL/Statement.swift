@@ -4,6 +4,8 @@ internal import Postgres
 /// The statement of a plan, and where in its one row what is found.
 struct Statement: Sendable {
     var query: PostgresQuery
+    /// The query without a body that is too large to hold, for reads; see ``guarded(maxBytes:)``.
+    private(set) var guarded: PostgresQuery?
     /// `explain` of the rows without a limit, where the planner's estimate is wanted.
     var estimate: PostgresQuery?
     var hasBody: Bool
@@ -21,7 +23,7 @@ struct Statement: Sendable {
         static func status(_ plan: Plan) -> Int { plan.isMutation ? 2 : 3 }
 
         /// Null where there is none.
-        static func body(_ plan: Plan) -> Int { plan.isMutation ? 3 : 2 }
+        static func body(_ plan: Plan) -> Int { plan.isMutation ? 3 : Statement.bodyColumn }
     }
 
     init(_ plan: Plan) {
@@ -93,6 +95,25 @@ struct Statement: Sendable {
             explain.selectAll(plan.read)
             estimate = explain.query
         }
+    }
+
+    /// Makes the query that leaves a large body out, for what may be asked for again in pieces.
+    mutating func addGuard(_ plan: Plan, maxBytes: Int) {
+        guard case .relation = plan.source, hasBody, !(plan.handler?.returnsBytes ?? false) else { return }
+        if case .plan = plan.media { return }
+        guarded = guarded(maxBytes: maxBytes)
+    }
+
+    /// Puts other values in place of parameters, in all queries alike.
+    mutating func replaceParameters(at places: [Int], with values: [String]) {
+        query.replaceParameters(at: places, with: values)
+        guarded?.replaceParameters(at: places, with: values)
+    }
+
+    /// Computes what finds the queries in tables once, for a statement that is kept.
+    mutating func rememberHash() {
+        query.rememberHash()
+        guarded?.rememberHash()
     }
 
     /// Whether the rows shown are all there are.
