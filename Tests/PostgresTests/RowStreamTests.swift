@@ -96,7 +96,8 @@ import Testing
                 Self.unit("select repeat('x', 100000) from generate_series(1, 500) n"))
             try await eventually("the server waits to send") {
                 try await fixture.server.exec(
-                    "select 1 from pg_stat_activity where query like '%100000%' and datname = current_database() and wait_event = 'ClientWrite'") == "1"
+                    "select 1 from pg_stat_activity where query like '%100000%' and datname = current_database() and wait_event = 'ClientWrite'"
+                ) == "1"
             }
             let count = try await Self.all(rows).count
             #expect(count == 500)
