@@ -73,7 +73,8 @@ let package = Package(
         library(
             "Platform", "Platform",
             [
-                "Primitives", "EventLoop", "Processes", "Cryptography", "HTTP", "Postgres", "CTOML", "CAssets",
+                "Primitives", "EventLoop", "Processes", "Cryptography", "HTTP", "HTTPClient", "Postgres", "CTOML",
+                "CAssets",
                 "CLinux",
             ]),
         library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "Processes", "CLinux"]),
@@ -125,7 +126,7 @@ let package = Package(
         tests(
             "PlatformTests",
             [
-                "Platform", "Postgres", "EventLoop", "Processes", "Cryptography", "HTTP", "Primitives",
+                "Platform", "Postgres", "EventLoop", "Processes", "Cryptography", "HTTP", "HTTPClient", "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
         tests(

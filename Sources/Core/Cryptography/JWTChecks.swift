@@ -2,7 +2,7 @@
 package import Primitives
 
 /// What the claims of a token must say, whoever signed it (RFC 7519 section 4.1).
-package struct JWTChecks: Sendable {
+package struct JWTChecks: Sendable, Hashable {
     /// `iss` a token must carry; `nil` takes any.
     package var issuer: String?
     /// Values one of which `aud` must hold; `nil` takes any, also none.

@@ -37,6 +37,29 @@ extension JWTKey {
         return .object(members)
     }
 
+    /// Reads a private key on P-256 in PKCS #8, as Apple hands out keys for signing ES256.
+    ///
+    /// - Throws: `invalidKey` for anything else.
+    package init(privatePEM text: String, id: String?) throws(CryptographyError) {
+        defer { ERR_clear_error() }
+        let bytes = Array(text.utf8)
+        guard let buffer = BIO_new_mem_buf(bytes, Int32(bytes.count)) else {
+            throw .libraryFailure(operation: "BIO_new_mem_buf")
+        }
+        defer { BIO_free(buffer) }
+        guard let key = PEM_read_bio_PrivateKey(buffer, nil, nil, nil) else { throw .invalidKey }
+        defer { EVP_PKEY_free(key) }
+        guard EVP_PKEY_get_base_id(key) == EVP_PKEY_EC else { throw .invalidKey }
+        var members: JSONObject = ["kty": "EC", "crv": "P-256"]
+        if let id { members["kid"] = .string(id) }
+        for (name, parameter) in [
+            ("x", OSSL_PKEY_PARAM_EC_PUB_X), ("y", OSSL_PKEY_PARAM_EC_PUB_Y), ("d", OSSL_PKEY_PARAM_PRIV_KEY),
+        ] {
+            members[name] = .string(Base64URL.encode(try Self.number(parameter, of: key, byteCount: 32)))
+        }
+        try self.init(jwk: .object(members))
+    }
+
     private static var rsaNumbers: [(name: String, parameter: String, byteCount: Int?)] {
         let basic = [("n", OSSL_PKEY_PARAM_RSA_N), ("e", OSSL_PKEY_PARAM_RSA_E), ("d", OSSL_PKEY_PARAM_RSA_D)]
         return (basic + PublicKeyPair.rsaFactors.map { ($0.name, $0.parameter) }).map { ($0.0, $0.1, nil) }

@@ -34,6 +34,8 @@ package struct Router: Sendable {
     private var nodes: [Node] = [Node()]
     private var groups: [Group] = []
     private var currentErrors: HTTPErrorMapping
+    /// What is done before the handlers of routes added from now on; nil for nothing.
+    package var preparation: (@Sendable (HTTPRequest) async -> Void)?
     /// Which browsers' pages may call, and how; nil adds no CORS fields.
     package var cors: CORSPolicy?
 
@@ -55,7 +57,8 @@ package struct Router: Sendable {
         precondition(pattern.utf8.first == UInt8(ascii: "/"), "a pattern begins with /")
         var node = 0
         var names: [String] = []
-        let route = Route(handler: handler, errors: currentErrors, maxBodyBytes: maxBodyBytes, pattern: pattern)
+        let route = Route(
+            handler: prepared(handler), errors: currentErrors, maxBodyBytes: maxBodyBytes, pattern: pattern)
         let segments = pattern.dropFirst().split(separator: "/", omittingEmptySubsequences: false)
         for segment in segments {
             if segment.first == "*" {
@@ -73,6 +76,14 @@ package struct Router: Sendable {
         }
         precondition(!nodes[node].routes.contains { $0.method == method }, "two routes for \(method) \(pattern)")
         nodes[node].routes.append((method, route, names))
+    }
+
+    private func prepared(_ handler: @escaping HTTPHandler) -> HTTPHandler {
+        guard let preparation else { return handler }
+        return { request in
+            await preparation(request)
+            return try await handler(request)
+        }
     }
 
     /// Gives all routes that `build` adds, and every unknown path under `prefix`, one way of answering errors.

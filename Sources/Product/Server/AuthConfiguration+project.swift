@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Auth
 internal import Platform
+internal import Primitives
 
 extension AuthConfiguration {
     /// What `[auth]` and `[atoll.auth]` of a project say.
@@ -18,6 +19,12 @@ extension AuthConfiguration {
         siteURL = auth.siteURL
         redirectPatterns = auth.additionalRedirectURLs
         flowStateLifetime = project.configuration.atoll.auth.flowStateLifetime
+        issuerLimits.pause = project.configuration.atoll.auth.issuerPause
+        flowKey = project.secrets.jwtSecret
+        isManualLinkingEnabled = auth.enableManualLinking
+        for (name, provider) in auth.external where provider.enabled {
+            externalProviders[name] = ExternalProviderSettings(provider)
+        }
         minPasswordLength = auth.minimumPasswordLength
         passwordRequirement = PasswordRequirement(rawValue: auth.passwordRequirements.rawValue) ?? .none
         let limits = project.configuration.atoll.auth
@@ -88,5 +95,21 @@ extension AuthConfiguration.FactorConfiguration {
         phoneCodeLength = section.phone.otpLength
         phoneTemplate = section.phone.template
         phonePause = section.phone.maxFrequency
+    }
+}
+
+extension ExternalProviderSettings {
+    /// What a section `[auth.external.<provider>]` says.
+    init(_ provider: ProjectConfiguration.Auth.ExternalProvider) {
+        let ids = provider.clientID.split(separator: ",").map { id in
+            String(id.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+        }
+        self.init(clientIDs: ids.filter { !$0.isEmpty }, secret: provider.secret ?? SecretString(""))
+        redirectURI = provider.redirectURI
+        url = provider.url
+        teamID = provider.teamID
+        keyID = provider.keyID
+        skipsNonceCheck = provider.skipNonceCheck
+        isEmailOptional = provider.emailOptional
     }
 }

@@ -41,12 +41,18 @@ struct Services: Sendable {
         let access = AccessControl(
             keys: keys, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
         client = try HTTPClient(loops: loops)
+        var issuerLimits = OpenIDIssuer.Limits()
+        issuerLimits.pause = project.configuration.atoll.auth.issuerPause
+        let thirdParties = ThirdPartyIssuers(
+            try ThirdPartyIssuers.Service.all(of: project.configuration.auth.thirdParty), access: access,
+            client: client, limits: issuerLimits, log: log)
         let auth = AuthService(
             configuration: try AuthConfiguration(project, version: ServerVersion.current), database: accounts,
             access: access, workers: workers, client: client, keyring: project.secrets.keyring, log: log,
             metrics: metrics)
 
         var router = Router()
+        if !thirdParties.isEmpty { router.preparation = { await thirdParties.prepare(for: $0) } }
         let cors = project.configuration.atoll.cors
         router.cors = CORSPolicy(
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
@@ -83,6 +89,7 @@ struct Services: Sendable {
             if vectors.port != 0 {
                 var own = Router()
                 own.cors = router.cors
+                own.preparation = router.preparation
                 service.register(on: &own)
                 vectorsRouter = own
             }
@@ -95,7 +102,10 @@ struct Services: Sendable {
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
         self.longLived =
-            longLived + [{ await schema.run() }, { try await keyWatch.run() }, { await auth.runRetention() }]
+            longLived + [
+                { await schema.run() }, { try await keyWatch.run() }, { try await thirdParties.run() },
+                { await auth.runRetention() },
+            ]
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.

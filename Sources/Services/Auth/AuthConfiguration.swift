@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Cryptography
+package import Platform
+package import Primitives
 
 /// How the Auth service behaves. The defaults are those of a new project's `config.toml`.
 package struct AuthConfiguration: Sendable {
@@ -54,6 +56,14 @@ package struct AuthConfiguration: Sendable {
     package var siteURL = "http://127.0.0.1:3000"
     /// Patterns of further addresses sign-in may return to; see ``RedirectPattern``.
     package var redirectPatterns: [String] = []
+    /// Providers users may sign in through, by name.
+    package var externalProviders: [String: ExternalProviderSettings] = [:]
+    /// How the providers' keys are fetched.
+    package var issuerLimits = OpenIDIssuer.Limits()
+    /// What the states of external sign-ins are signed with; the same in all processes of a project.
+    package var flowKey = SecretString(Base64URL.encode(randomBytes(32)))
+    /// Whether a signed-in user may add identities to the account and take them away.
+    package var isManualLinkingEnabled = false
     /// How long an external sign-in may take, and how long its code, or that of a link, can be exchanged.
     package var flowStateLifetime: Duration = .seconds(300)
     /// Whether a sign-in ends the user's other sessions of the same tag.

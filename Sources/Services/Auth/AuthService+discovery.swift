@@ -37,8 +37,8 @@ extension AuthService {
         return response
     }
 
-    /// External providers clients may ask about; none is there yet.
-    private static let providers = [
+    /// The providers GoTrue knows, whether there is anything to configure here or not: clients look for their names.
+    private static let providerNames = [
         "apple", "azure", "bitbucket", "discord", "facebook", "figma", "fly", "github", "gitlab", "google", "kakao",
         "keycloak", "linkedin", "linkedin_oidc", "notion", "slack", "slack_oidc", "snapchat", "spotify", "twitch",
         "twitter", "workos", "x", "zoom",
@@ -48,7 +48,8 @@ extension AuthService {
     func settings(_ request: HTTPRequest) async throws -> HTTPResponse {
         _ = try access.keyHolder(for: request)
         var external: JSONObject = ["anonymous_users": .bool(configuration.isAnonymousSignInEnabled)]
-        for provider in Self.providers { external[provider] = false }
+        for name in Self.providerNames { external[name] = .bool(providers[name] != nil) }
+        for name in providers.keys.sorted() { external[name] = true }
         external["email"] = .bool(configuration.isEmailEnabled)
         external["phone"] = false
         return .json([

@@ -12,6 +12,7 @@ extension AuthService {
         switch request.query.flatMap({ FormFields(query: $0).first("grant_type") }) {
         case "password": return try await grantByPassword(request)
         case "refresh_token": return try await grantByRefreshToken(request)
+        case "id_token": return try await grantByIDToken(request)
         case "pkce": return try await grantByCode(request)
         default: throw AuthError(.invalidCredentials, "unsupported_grant_type")
         }

@@ -19,6 +19,9 @@ package struct AuthService: Sendable {
     let refreshesUnderWay = SharedWork<RefreshOutcome>()
     /// Where browsers may be sent.
     let redirects: RedirectAllowList
+    /// The external providers that are enabled, by name.
+    let providers: [String: ExternalProvider]
+    let flowSecrets: FlowSecrets
     let hooks: AuthHooks
     /// Seals what must not be read in the database: the secrets of second factors.
     let keyring: Keyring
@@ -52,6 +55,16 @@ package struct AuthService: Sendable {
         hasher = PasswordHasher(
             workers: workers, cost: configuration.bcryptCost, counter: counters.passwordHashes)
         limiter = RateLimiter(configuration.rateLimits)
+        let callback = configuration.externalURL + "/callback"
+        providers = Dictionary(
+            uniqueKeysWithValues: configuration.externalProviders.map { name, settings in
+                (
+                    name,
+                    ExternalProvider(
+                        name, settings, callback: callback, client: client, limits: configuration.issuerLimits)
+                )
+            })
+        flowSecrets = FlowSecrets(key: configuration.flowKey)
         redirects = RedirectAllowList(siteURL: configuration.siteURL, patterns: configuration.redirectPatterns)
         hooks = AuthHooks(
             targets: configuration.hooks, database: database, client: client, limits: configuration.hookLimits)
@@ -65,6 +78,7 @@ package struct AuthService: Sendable {
         router.group("/auth/v1", errors: answerWithFields) { router in
             registerDiscovery(on: &router)
             registerAccounts(on: &router)
+            registerExternalProviders(on: &router)
             registerFactors(on: &router)
             registerAdministration(on: &router)
         }

@@ -100,6 +100,15 @@ package struct AccessControl: Sendable {
         return token
     }
 
+    /// The other issuer of a token, and the key that must be fetched of it before the token can be verified; nil when nothing
+    /// must.
+    func unknownKey(of token: String) -> (url: String, keyID: String?)? {
+        if let known = verified.token(token), known.generation == keys.generation { return nil }
+        guard let (issuer, keyID) = keys.issuer(of: token) else { return nil }
+        guard let published = issuer.keys else { return (issuer.url, keyID) }
+        return keyID.map(published.ids.contains) ?? true ? nil : (issuer.url, keyID)
+    }
+
     private static func looksOpaque(_ key: String) -> Bool {
         key.hasPrefix("sb_publishable_") || key.hasPrefix("sb_secret_")
     }

@@ -8,7 +8,7 @@ internal import Synchronization
 package final class TokenKeys: Sendable {
     private struct State: Sendable {
         var codec: JWTCodec
-        /// By the `iss` of their tokens.
+        /// By their address, which is the `iss` of their tokens but for a slash at its end.
         var issuers: [String: IssuerKeys] = [:]
     }
 
@@ -38,18 +38,19 @@ package final class TokenKeys: Sendable {
     /// Puts the keys of another issuer in force.
     func replace(_ keys: IssuerKeys) {
         state.withLock { state in
-            state.issuers[keys.checks.issuer ?? ""] = keys
+            if let known = state.issuers[keys.url], known.isSame(as: keys) { return }
+            state.issuers[keys.url] = keys
             changes.add(1, ordering: .releasing)
         }
     }
 
-    /// The other issuer whose token this claims to be, and whether the key it names is known; nil for the project's own.
-    func issuer(of token: String) -> (keys: IssuerKeys, isKeyKnown: Bool)? {
+    /// The other issuer whose token this claims to be, and the key it names; nil for the project's own.
+    func issuer(of token: String) -> (keys: IssuerKeys, keyID: String?)? {
         let issuers = state.withLock { $0.issuers }
         guard !issuers.isEmpty, let parties = JWTCodec.unverifiedParties(of: token), let issuer = parties.issuer,
-            let keys = issuers[issuer]
+            let keys = issuers[issuer.hasSuffix("/") ? String(issuer.dropLast()) : issuer]
         else { return nil }
-        return (keys, parties.keyID.map(keys.ids.contains) ?? !keys.ids.isEmpty)
+        return (keys, parties.keyID)
     }
 
     /// The claims of a token that holds. One that names another issuer is verified with that issuer's keys only.
@@ -65,20 +66,19 @@ package final class TokenKeys: Sendable {
 
 /// The keys of an issuer of tokens that is not this project.
 struct IssuerKeys: Sendable {
+    /// Without a slash at its end.
+    let url: String
     let checks: JWTChecks
     /// Nil while none could be fetched.
-    let keys: VerificationKeys?
-    let ids: Set<String>
+    let keys: PublishedKeys?
 
-    init(checks: JWTChecks, keys: PublishedKeys?) {
-        self.checks = checks
-        self.keys = keys?.keys
-        ids = keys?.ids ?? []
+    func isSame(as other: IssuerKeys) -> Bool {
+        checks == other.checks && keys == other.keys
     }
 
     func verify(_ token: String, now: Timestamp) throws(JWTError) -> JWTClaims {
         guard let keys else { throw .unknownKey }
-        let claims = try keys.claims(ofSigned: token)
+        let claims = try keys.keys.claims(ofSigned: token)
         // A token without an end would stay valid after its user has left the issuer.
         guard claims["exp"] != nil else { throw .invalidClaim("exp") }
         try checks.check(claims, now: now)
@@ -87,7 +87,7 @@ struct IssuerKeys: Sendable {
 }
 
 /// A JSON Web Key Set of somebody else, as published (RFC 7517).
-package struct PublishedKeys: Sendable {
+package struct PublishedKeys: Sendable, Equatable {
     /// Keys of a set that are looked at.
     private static let maxKeys = 100
 
@@ -109,6 +109,5 @@ package struct PublishedKeys: Sendable {
         ids = Set(usable.compactMap { $0["kid"]?.stringValue })
     }
 
-    /// Whether both hold the same keys.
-    package func isSame(as other: PublishedKeys) -> Bool { document == other.document }
+    package static func == (first: PublishedKeys, second: PublishedKeys) -> Bool { first.document == second.document }
 }

@@ -268,6 +268,7 @@ extension ProjectConfiguration {
             package var statementTimeout: Duration = .seconds(10)
             package var refreshLockTimeout: Duration = .seconds(5)
             package var flowStateLifetime: Duration = .seconds(300)
+            package var issuerPause: Duration = .seconds(10)
             package var factorRequests = 15
             package var passwordAttempts = 20
             package var accountPasswordAttempts = 100
@@ -306,6 +307,9 @@ extension ProjectConfiguration {
                 Field.key(
                     "flow_state_expiry", \.flowStateLifetime, .duration(.seconds(1)...(.seconds(86_400))),
                     "How long a sign-in at an external provider may take, and how long its code can be exchanged.")
+                Field.key(
+                    "issuer_refresh_pause", \.issuerPause, .duration(.milliseconds(1)...(.seconds(3600))),
+                    "Between two looks at an identity provider's keys, however many tokens name one that is not known.")
                 Field.key(
                     "single_session_per_user", \.isSingleSessionPerUser, .boolean,
                     "Whether a sign-in ends the user's other sessions.")

@@ -474,6 +474,8 @@ extension ProjectConfiguration {
             package var secret: SecretString?
             package var redirectURI = ""
             package var url = ""
+            package var teamID = ""
+            package var keyID = ""
             package var skipNonceCheck = false
             package var emailOptional = false
 
@@ -487,7 +489,12 @@ extension ProjectConfiguration {
                 Field.key(
                     "redirect_uri", \.redirectURI, .text,
                     "Where the provider returns to. Empty means Auth's `/callback`.")
-                Field.key("url", \.url, .text, "The provider's own address, for those you run yourself.")
+                Field.key(
+                    "url", \.url, .text,
+                    "The provider's own address, for those you run yourself. Of a name that is not known, the issuer of an OpenID provider."
+                )
+                Field.key("team_id", \.teamID, .text, "Apple: the team, when `secret` is the private key (PEM).")
+                Field.key("key_id", \.keyID, .text, "Apple: the private key's id.")
                 Field.key(
                     "skip_nonce_check", \.skipNonceCheck, .boolean,
                     "Whether an identity token without a nonce is accepted.")

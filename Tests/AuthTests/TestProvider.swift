@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+@testable import Auth
+import Cryptography
+import EventLoop
+import HTTP
+import Primitives
+import Synchronization
+import Testing
+
+/// Providers under a test's control, on loopback: an OpenID provider that says what it is told to, right or wrong, and GitHub in
+/// its documented form.
+final class TestProvider: Sendable {
+    struct State {
+        var signer: JWTCodec
+        var keys: [JSON]
+        /// Changes of the next id token's claims; null takes one away.
+        var claims: JSONObject = [:]
+        /// Instead of an id token that is made and signed.
+        var idToken: String?
+        /// Members of the description that are otherwise.
+        var metadata: JSONObject = [:]
+        var userInfo: JSONObject = [:]
+        var accessToken = "access-1"
+        /// The nonce and challenge of the last request for a code.
+        var nonce: String?
+        var challenge: String?
+        /// The fields of the last exchange.
+        var exchange = FormFields(query: "")
+        var githubUser: JSON = [:]
+        var githubEmails: JSON = []
+        var exchanges = 0
+    }
+
+    static let clientID = "client-1"
+    let state: Mutex<State>
+    private let address = Mutex("")
+
+    var url: String { address.withLock { $0 } }
+
+    init() throws {
+        let (signer, jwk) = try Self.makeKey()
+        state = Mutex(State(signer: signer, keys: [jwk]))
+    }
+
+    private static func makeKey() throws -> (JWTCodec, JSON) {
+        let key = try JWTKey(jwk: try JWTKey.generateJWK(for: .es256))
+        return (JWTCodec(keys: KeySet(signingKey: key)), key.publicJWK ?? .null)
+    }
+
+    /// Signs with a new key; the old one is not published any more.
+    func rotate() throws {
+        let (signer, jwk) = try Self.makeKey()
+        state.withLock { state in
+            state.signer = signer
+            state.keys = [jwk]
+        }
+    }
+
+    /// Runs `body` beside the provider and an Auth that has it enabled as `google` and `github`.
+    static func run(
+        _ configure: @escaping @Sendable (inout AuthConfiguration, TestProvider) -> Void = { _, _ in },
+        _ body: @escaping @Sendable (AuthFixture, TestProvider) async throws -> Void
+    ) async throws {
+        let provider = try TestProvider()
+        try await Loop.withLoop { loop in
+            let server = try HTTPServer(HTTPServerConfiguration(), router: provider.router, loops: [loop])
+            provider.address.withLock { $0 = "http://127.0.0.1:\(server.port)" }
+            let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
+                group.addTask(executorPreference: loop) { await server.run() }
+                let result: Result<Void, any Error>
+                do {
+                    try await AuthFixture.run({ configuration in
+                        configuration.siteURL = "https://app.example.com"
+                        configuration.redirectPatterns = ["https://app.example.com/**", "http://localhost:3000/**"]
+                        var settings = ExternalProviderSettings(
+                            clientIDs: [clientID, "phone-app"], secret: SecretString("the secret"))
+                        settings.url = provider.url
+                        configuration.externalProviders = [
+                            "google": settings, "github": settings, "corporate": settings,
+                        ]
+                        configuration.isManualLinkingEnabled = true
+                        configure(&configuration, provider)
+                    }) { fixture in try await body(fixture, provider) }
+                    result = .success(())
+                } catch { result = .failure(error) }
+                server.stop()
+                return result
+            }
+            try result.get()
+        }
+    }
+
+    /// An id token as the provider would make it, with changes.
+    func idToken(_ changes: JSONObject = [:]) throws -> String {
+        try state.withLock { state in
+            let now = Timestamp.now().unixSeconds
+            var claims: JSONObject = [
+                "iss": .string(url), "sub": "subject-1", "aud": .string(Self.clientID), "iat": JSON(now),
+                "exp": JSON(now + 300), "email": "anna@example.com", "email_verified": true, "name": "Anna",
+            ]
+            if let nonce = state.nonce { claims["nonce"] = .string(nonce) }
+            for changed in [state.claims, changes] {
+                for member in changed { claims[member.name] = member.value.isNull ? Optional<JSON>.none : member.value }
+            }
+            return try state.signer.sign(claims)
+        }
+    }
+
+    private var router: Router {
+        var router = Router()
+        router.on(.get, "/.well-known/openid-configuration") { [self] _ in
+            var members: JSONObject = [
+                "issuer": .string(url), "authorization_endpoint": .string(url + "/authorize"),
+                "token_endpoint": .string(url + "/token"), "userinfo_endpoint": .string(url + "/userinfo"),
+                "jwks_uri": .string(url + "/jwks"), "code_challenge_methods_supported": ["S256"],
+            ]
+            for member in state.withLock({ $0.metadata }) { members[member.name] = member.value }
+            return .json(.object(members))
+        }
+        router.on(.get, "/jwks") { [self] _ in .json(["keys": .array(state.withLock { $0.keys })]) }
+        router.on(.post, "/token") { [self] request in
+            let fields = try await note(request)
+            // Codes of this provider all begin alike.
+            guard fields.first("code")?.hasPrefix("code-") == true else {
+                return .json(["error": "invalid_grant"], status: 400)
+            }
+            let token = try state.withLock { $0.idToken } ?? idToken()
+            return .json([
+                "access_token": .string(state.withLock { $0.accessToken }), "refresh_token": "refresh-1",
+                "id_token": .string(token),
+            ])
+        }
+        router.on(.get, "/userinfo") { [self] _ in .json(.object(state.withLock { $0.userInfo })) }
+        router.on(.post, "/login/oauth/access_token") { [self] request in
+            let fields = try await note(request)
+            // GitHub refuses with 200.
+            guard fields.first("code")?.hasPrefix("code-") == true else {
+                return .json(["error": "bad_verification_code", "error_description": "The code is incorrect"])
+            }
+            return .json(["access_token": "gho_1", "scope": "user:email", "token_type": "bearer"])
+        }
+        router.on(.get, "/api/v3/user") { [self] request in
+            guard request.headers["authorization"] == "Bearer gho_1" else { throw HTTPError(.unauthorized) }
+            return .json(state.withLock { $0.githubUser })
+        }
+        router.on(.get, "/api/v3/user/emails") { [self] request in
+            guard request.headers["authorization"] == "Bearer gho_1" else { throw HTTPError(.unauthorized) }
+            return .json(state.withLock { $0.githubEmails })
+        }
+        return router
+    }
+
+    private func note(_ request: HTTPRequest) async throws -> FormFields {
+        let fields = FormFields(query: String(decoding: try await request.body.collect(upTo: 65536), as: UTF8.self))
+        state.withLock { state in
+            state.exchange = fields
+            state.exchanges += 1
+        }
+        return fields
+    }
+}
