@@ -58,12 +58,14 @@ let package = Package(
             name: "CTOML", path: "Sources/System/CTOML",
             cxxSettings: [.unsafeFlags(["-fexceptions"])],
             linkerSettings: [.linkedLibrary("stdc++")]),
+        .target(name: "CImages", path: "Sources/System/CImages"),
         .target(name: "CAssets", path: "Sources/System/CAssets", exclude: ["sql", "web"]),
 
         // Core: knows nothing of the product.
         library("Core", "Primitives", ["CLinux"]),
         library("Core", "EventLoop", ["Primitives", "CLinux"]),
         library("Core", "Processes", ["EventLoop", "CLinux"]),
+        library("Core", "Images", ["Primitives", "EventLoop", "Processes", "CImages"]),
         library("Core", "Cryptography", ["Primitives", "COpenSSL", "CCrypt"]),
         library("Core", "HTTP", ["Primitives", "EventLoop", "CLinux", "COpenSSL"]),
         library("Core", "HTTPClient", ["Primitives", "EventLoop", "HTTP", "CCurl"]),
@@ -86,6 +88,12 @@ let package = Package(
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "CQRencode",
             ]),
         library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+        library(
+            "Services", "Storage",
+            [
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Images", "Postgres", "Platform",
+                "CLinux",
+            ]),
         library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "Postgres", "Platform"]),
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
@@ -95,15 +103,14 @@ let package = Package(
         library(
             "Product", "Server",
             [
-                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform",
-                "EmbeddedPostgres", "Auth",
-                "REST", "Tenancy", "Vectors", "Console", "CLinux",
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Images", "Processes", "Postgres",
+                "Platform", "EmbeddedPostgres", "Auth", "REST", "Storage", "Tenancy", "Vectors", "Console", "CLinux",
             ]),
         .executableTarget(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Processes", "Server", "Isolation", "CLinux",
+                "Processes", "Server", "Storage", "Images", "Isolation", "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 
@@ -161,6 +168,8 @@ let package = Package(
                 "Vectors", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
+        tests(
+            "StorageTests", ["Storage", "HTTP", "EventLoop", "Cryptography", "Primitives"]),
         tests("TidyTests", []),
         .target(
             name: "PlatformTestSupport",

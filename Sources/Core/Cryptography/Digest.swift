@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import COpenSSL
 
-/// The hash functions of FIPS 180-4 that the services use.
+/// The hash functions the services use: those of FIPS 180-4, and MD5, which entity tags of S3 are made of and which protects
+/// nothing.
 package enum DigestAlgorithm: Sendable, CaseIterable {
+    case md5
     /// For TOTP (RFC 6238) and lists of leaked passwords, which are made with it; for nothing new.
     case sha1
     case sha224
@@ -13,6 +15,7 @@ package enum DigestAlgorithm: Sendable, CaseIterable {
     /// Bytes in a digest.
     package var byteCount: Int {
         switch self {
+        case .md5: 16
         case .sha1: 20
         case .sha224: 28
         case .sha256: 32
@@ -23,6 +26,7 @@ package enum DigestAlgorithm: Sendable, CaseIterable {
 
     var function: OpaquePointer? {
         switch self {
+        case .md5: EVP_md5()
         case .sha1: EVP_sha1()
         case .sha224: EVP_sha224()
         case .sha256: EVP_sha256()

@@ -13,7 +13,8 @@ package struct CORSPolicy: Sendable {
         allowedOrigins: [String]? = nil,
         exposedHeaders: [String] = [
             "Content-Range", "Content-Location", "Location", "Link", "Preference-Applied", "X-Total-Count",
-            "X-Request-Id", "X-Supabase-Api-Version", "x-sb-error-code", "Retry-After",
+            "X-Request-Id", "X-Supabase-Api-Version", "x-sb-error-code", "Retry-After", "ETag", "Tus-Resumable",
+            "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Upload-Offset", "Upload-Length", "Upload-Expires",
         ],
         maxAge: Duration = .seconds(86_400)
     ) {

@@ -21,24 +21,43 @@ package struct FileResponse: Sendable {
     }
 
     /// What to send of it.
-    enum Decision: Equatable {
+    package enum Decision: Sendable, Equatable {
         case whole
         case part(Range<Int>)
         case notModified
         case preconditionFailed
         case rangeNotSatisfiable
+
+        /// The bytes of the representation that are sent, or would be to a GET.
+        package func range(of representation: Representation) -> Range<Int> {
+            switch self {
+            case .whole: 0..<representation.byteCount
+            case .part(let range): range
+            case .notModified, .preconditionFailed, .rangeNotSatisfiable: 0..<0
+            }
+        }
     }
 
     /// The response to `request` for `file`: 200, 206, 304, 412 or 416.
     package static func make(
         for request: HTTPRequest, _ representation: Representation, file: OpenFile
     ) -> HTTPResponse {
+        let decision = decide(request.method, request.headers, representation)
+        return make(decision, representation, body: .file(FileSlice(file, decision.range(of: representation))))
+    }
+
+    /// The response that carries out a decision.
+    ///
+    /// - Parameter body: the bytes of ``Decision/range(of:)``; left out where the answer has none.
+    package static func make(
+        _ decision: Decision, _ representation: Representation, body: HTTPResponse.Body
+    ) -> HTTPResponse {
         var response: HTTPResponse
-        switch decide(request.method, request.headers, representation) {
+        switch decision {
         case .whole:
-            response = HTTPResponse(.ok, body: .file(FileSlice(file, 0..<representation.byteCount)))
+            response = HTTPResponse(.ok, body: body)
         case .part(let range):
-            response = HTTPResponse(206, body: .file(FileSlice(file, range)))
+            response = HTTPResponse(206, body: body)
             response.headers.append(
                 "Content-Range", "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(representation.byteCount)")
         case .notModified:
@@ -57,7 +76,7 @@ package struct FileResponse: Sendable {
     }
 
     /// The order of evaluation of RFC 9110 section 13.2.2.
-    static func decide(
+    package static func decide(
         _ method: HTTPMethod, _ headers: HTTPHeaders, _ representation: Representation
     ) -> Decision {
         let isRead = method == .get || method == .head

@@ -13,6 +13,8 @@ struct DatabaseLogins: Sendable {
     let auth: PostgresAddress
     /// Owns the schema `vectors`, whose indexes are built in the background.
     let vectors: PostgresAddress
+    /// Owns the schema `storage`.
+    let storage: PostgresAddress
 
     init(_ project: Project, embedded postgres: EmbeddedPostgres) {
         func address(_ role: String) -> PostgresAddress {
@@ -24,6 +26,7 @@ struct DatabaseLogins: Sendable {
         authenticator = address("authenticator")
         auth = address("supabase_auth_admin")
         vectors = address("atoll_vectors")
+        storage = address("supabase_storage_admin")
     }
 
     init(_ project: Project, external: PostgresAddress) {
@@ -37,5 +40,6 @@ struct DatabaseLogins: Sendable {
         authenticator = address("authenticator")
         auth = address("supabase_auth_admin")
         vectors = address("atoll_vectors")
+        storage = address("supabase_storage_admin")
     }
 }

@@ -9,6 +9,7 @@ internal import Platform
 internal import Postgres
 internal import Primitives
 internal import REST
+internal import Storage
 internal import Tenancy
 internal import Vectors
 
@@ -22,6 +23,9 @@ struct Services: Sendable {
     let longLived: [@Sendable () async throws -> Void]
     private let databases: [Database]
     private let client: HTTPClient
+    private let files: ProjectFiles?
+    /// Run once, before the server takes requests.
+    let seeds: BucketSeeds?
 
     init(
         _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
@@ -35,7 +39,7 @@ struct Services: Sendable {
         let builds = try Database(
             Self.buildConfiguration(settings, logins.vectors), loops: loops, log: log, metrics: metrics, name: "vectors"
         )
-        databases = [requests, accounts, builds]
+        var databases = [requests, accounts, builds]
 
         let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys()))
         let access = AccessControl(
@@ -74,7 +78,7 @@ struct Services: Sendable {
             vault: SecretVault(keyring: project.secrets.keyring, database: requests), log: log
         ).register(on: &router)
         let vectors = project.configuration.atoll.vectors
-        var longLived: [@Sendable () async throws -> Void] = []
+        var longLived: [@Sendable () async throws -> Void] = [{ await schema.run() }]
         var vectorsRouter: Router?
         if vectors.enabled, let loop = loops.first {
             let configuration = VectorsConfiguration(vectors)
@@ -99,13 +103,26 @@ struct Services: Sendable {
             listings: Self.listings(project), minPasswordLength: project.configuration.auth.minimumPasswordLength,
             signUp: Self.signUp(through: router, key: project.secrets.publishableKey)
         ).register(on: &router)
+        if project.configuration.storage.enabled {
+            let owner = try database(logins.storage, "storage")
+            databases.append(owner)
+            let files = try ProjectFiles(project, loops: loops)
+            self.files = files
+            let storage = try Self.storage(project, files, requests: requests, owner: owner, access: access, log: log)
+            storage.register(on: &router)
+            longLived.append { await storage.run() }
+            seeds = BucketSeeds(project, folder: files.folder, router: router, log: log)
+        } else {
+            files = nil
+            seeds = nil
+        }
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
-        self.longLived =
-            longLived + [
-                { await schema.run() }, { try await keyWatch.run() }, { try await thirdParties.run() },
-                { await auth.runRetention() },
-            ]
+        longLived.append { try await keyWatch.run() }
+        longLived.append { try await thirdParties.run() }
+        longLived.append { await auth.runRetention() }
+        self.longLived = longLived
+        self.databases = databases
     }
 
     /// Signs up through Auth's own route, with the key every web page may have.
@@ -125,6 +142,7 @@ struct Services: Sendable {
         return [
             Console.Listing(name: "Auth", address: "\(project.apiURL)/auth/v1"),
             Console.Listing(name: "REST", address: "\(project.apiURL)/rest/v1"),
+            Console.Listing(name: "Storage", address: "\(project.apiURL)/storage/v1"),
             Console.Listing(name: "Tenancy", address: "\(project.apiURL)/api"),
             Console.Listing(name: "Vectors", address: "\(project.apiURL)/vectors/v1"),
             Console.Listing(
@@ -150,6 +168,7 @@ struct Services: Sendable {
     /// Closes the databases' connections once their work is done.
     func shutdown() async {
         await client.shutdown()
+        await files?.shutdown()
         for database in databases { await database.shutdown() }
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Images
 
 /// All commands and flags.
 enum CommandTree {
@@ -70,6 +71,7 @@ enum CommandTree {
                 options: [setOption], run: ConfigCommand.run),
             IsolationCommands.isolation,
             IsolationCommands.database,
+            StorageCommands.storage,
             Command(
                 name: "gen", summary: "Make keys and tokens.",
                 commands: [
@@ -127,6 +129,13 @@ enum CommandTree {
                 arguments: [.init(name: "SHELL", summary: "bash, zsh or fish", choices: CompletionCommand.shells)],
                 run: CompletionCommand.run),
             Command(name: "version", summary: "Print the version.", run: VersionCommand.run),
+            Command(
+                name: "render", summary: "Render one image, for the server.",
+                arguments: [.init(name: "ARGUMENTS", summary: "files, sizes and bounds")], isHidden: true,
+                run: {
+                    ImageWorker.run(
+                        ($0.argument(0) ?? "").split(separator: "\n").map(String.init), report: { Output.print($0) })
+                }),
             Command(
                 name: "reference", summary: "Print a page of docs/ that is made from the program.",
                 arguments: [

@@ -44,11 +44,15 @@ struct StatusValues: Sendable {
         let secrets = project.secrets
         let configuration = project.configuration
         let apiURL = project.apiURL
+        let servesS3 = configuration.storage.enabled && configuration.storage.s3Protocol.enabled
         return [
             Value(key: "api.url", name: "API_URL", label: "API URL", text: apiURL),
             Value(
                 key: "api.rest_url", name: "REST_URL", label: "REST URL", text: "\(apiURL)/rest/v1",
                 isShown: configuration.api.enabled),
+            Value(
+                key: "api.storage_s3_url", name: "STORAGE_S3_URL", label: "S3 URL", text: "\(apiURL)/storage/v1/s3",
+                isShown: servesS3),
             Value(key: "db.url", name: "DB_URL", label: "Database URL", text: project.databaseURL.reveal()),
             Value(key: "studio.url", name: "STUDIO_URL", label: "Console URL", text: apiURL),
             Value(
@@ -60,6 +64,15 @@ struct StatusValues: Sendable {
             Value(
                 key: "auth.service_role_key", name: "SERVICE_ROLE_KEY", label: "service_role key",
                 text: secrets.serviceRoleKey.reveal()),
+            Value(
+                key: "storage.s3_access_key_id", name: "S3_PROTOCOL_ACCESS_KEY_ID", label: "S3 access key",
+                text: secrets.s3AccessKeyID, isShown: servesS3),
+            Value(
+                key: "storage.s3_secret_access_key", name: "S3_PROTOCOL_ACCESS_KEY_SECRET", label: "S3 secret key",
+                text: secrets.s3SecretAccessKey.reveal(), isShown: servesS3),
+            Value(
+                key: "storage.s3_region", name: "S3_PROTOCOL_REGION", label: "S3 region", text: "local",
+                isShown: servesS3),
         ].filter(\.isShown)
     }
 

@@ -181,7 +181,7 @@ import Testing
                     $0.split(separator: "\t").first.map(String.init)
                 }
             }
-            #expect(try words("atoll st") == ["start", "stop", "status"])
+            #expect(try words("atoll st") == ["start", "stop", "status", "storage"])
             #expect(try words("atoll gen ") == ["keys", "signing-key", "bearer-jwt"])
             #expect(try words("atoll status --o") == ["--output", "--override-name"])
             #expect(try words("atoll status -o ") == ["pretty", "env", "json", "toml", "yaml"])

@@ -46,12 +46,13 @@ package struct Bootstrap: Sendable {
     /// The extensions the platform installs.
     package static let extensions = ["pgcrypto", "uuid-ossp", "vector"]
     /// The roles that log in, and so have passwords.
-    package static let loginRoles = ["authenticator", "postgres", "supabase_auth_admin", "atoll_vectors"]
+    package static let loginRoles = [
+        "authenticator", "postgres", "supabase_auth_admin", "supabase_storage_admin", "atoll_vectors",
+    ]
     /// Every role the platform makes.
     package static let roles =
         loginRoles + [
-            "anon", "authenticated", "service_role", "supabase_storage_admin", "supabase_realtime_admin",
-            "atoll_tenancy",
+            "anon", "authenticated", "service_role", "supabase_realtime_admin", "atoll_tenancy",
         ]
     /// The owner of what a project's migrations make.
     package static let projectRole = "postgres"

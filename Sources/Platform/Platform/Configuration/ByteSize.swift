@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// Sizes as the Supabase CLI writes them: a number with a unit, where every unit is a power of 1024 ("50MiB", "50MB", "1.5 g").
-enum ByteSize {
+package enum ByteSize {
     /// The number of bytes; nil when the text is no size or does not fit.
-    static func parse(_ text: String) -> Int? {
+    package static func parse(_ text: String) -> Int? {
         let text = text.filter { $0 != " " }.lowercased()
         let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
         guard let power = powers[String(text.dropFirst(number.count))] else { return nil }

@@ -21,6 +21,7 @@ extension ProjectConfiguration {
         package var postgres = EmbeddedCluster()
         package var auth = AuthLimits()
         package var rest = REST()
+        package var storage = StorageFiles()
         package var tenancy = Tenancy()
         package var vectors = Vectors()
 
@@ -67,6 +68,7 @@ extension ProjectConfiguration {
             Field.section("postgres", \.postgres, "The embedded PostgreSQL.")
             Field.section("auth", \.auth, "Auth beyond `[auth]`.")
             Field.section("rest", \.rest, "REST beyond `[api]`.")
+            Field.section("storage", \.storage, "Storage beyond `[storage]`.")
             Field.section("tenancy", \.tenancy, "Tenants.")
             Field.section("vectors", \.vectors, "Vectors: Qdrant's REST API.")
         }

@@ -22,7 +22,7 @@ begin
                 ('postgres', 'login inherit createrole createdb replication bypassrls'),
                 -- The owners of the service schemas.
                 ('supabase_auth_admin', 'login noinherit'),
-                ('supabase_storage_admin', 'nologin noinherit'),
+                ('supabase_storage_admin', 'login noinherit'),
                 ('supabase_realtime_admin', 'nologin noinherit'),
                 ('atoll_tenancy', 'nologin noinherit'),
                 -- Builds the indexes of vectors in the background.

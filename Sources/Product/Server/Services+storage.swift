@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import EventLoop
+internal import Images
+internal import Platform
+internal import Postgres
+internal import Primitives
+internal import Processes
+internal import Storage
+
+extension Services {
+    /// Storage with the project's files.
+    static func storage(
+        _ project: Project, _ files: ProjectFiles, requests: Database, owner: Database, access: AccessControl, log: Log
+    ) throws -> StorageService {
+        StorageService(
+            configuration: StorageConfiguration(project), requests: requests, owner: owner, access: access,
+            signingSecret: project.secrets.jwtSecret, folder: files.folder, store: files.store,
+            renderer: try renderer(project), log: log)
+    }
+
+    /// Renders with this program's own command, in a process for each image.
+    private static func renderer(_ project: Project) throws -> ImageRenderer? {
+        guard project.configuration.storage.imageTransformation.enabled else { return nil }
+        let settings = project.configuration.atoll.storage.images
+        guard let program = FileSystem.readLink("/proc/self/exe") else {
+            throw ProjectError("cannot find this program", next: "see whether /proc is mounted")
+        }
+        var limits = ImageLimits()
+        limits.maxPixels = settings.maxInputPixels
+        limits.maxMemoryBytes = settings.maxMemoryBytes
+        limits.timeout = settings.timeout
+        return ImageRenderer(
+            program: program, command: "render", limits: limits,
+            workers: try WorkerPool(threads: settings.processes, maxQueued: settings.maxQueued))
+    }
+}
