@@ -205,8 +205,10 @@ import Testing
             }
             try await eventually("the first runs") {
                 try await fixture.server.exec(
-                    "select 1 from pg_stat_activity where query like '%slept%' and state = 'active' and pid <> pg_backend_pid()"
-                ) == "1"
+                    """
+                    select count(*) > 0 from pg_stat_activity where query like '%slept%' and state = 'active'
+                        and datname = current_database() and pid <> pg_backend_pid()
+                    """) == "t"
             }
             cancelled.cancel()
             await cancelled.value

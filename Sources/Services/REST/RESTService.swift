@@ -13,6 +13,8 @@ package struct RESTService: Sendable {
     let database: Database
     private let store: SchemaCacheStore
     private let identify: Identify
+    /// By schema.
+    private let searchPaths: [String: String]
     private let reads = PlannedReads()
     private let largeAnswers = LargeAnswers()
     private let log: Log
@@ -25,6 +27,9 @@ package struct RESTService: Sendable {
         identify: @escaping Identify
     ) {
         self.configuration = configuration
+        searchPaths = Dictionary(
+            configuration.schemas.map { ($0, Self.searchPath($0, configuration)) },
+            uniquingKeysWith: { first, _ in first })
         self.database = database
         self.store = store
         self.identify = identify
@@ -147,7 +152,7 @@ package struct RESTService: Sendable {
         _ request: HTTPRequest, _ parsed: APIRequest, _ identity: RESTIdentity, _ plan: Plan?
     ) -> [(name: String, value: String)] {
         var settings = configuration.settings
-        settings.append(("search_path", Self.searchPath(parsed.schema, configuration)))
+        settings.append(("search_path", searchPaths[parsed.schema] ?? Self.searchPath(parsed.schema, configuration)))
         settings.append(("request.jwt.claims", identity.claims ?? ""))
         settings += RequestSettings.settings(of: request, path: parsed.path)
         if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
