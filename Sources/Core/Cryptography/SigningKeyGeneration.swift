@@ -49,7 +49,7 @@ extension JWTKey {
         defer { BIO_free(buffer) }
         guard let key = PEM_read_bio_PrivateKey(buffer, nil, nil, nil) else { throw .invalidKey }
         defer { EVP_PKEY_free(key) }
-        guard EVP_PKEY_get_base_id(key) == EVP_PKEY_EC else { throw .invalidKey }
+        guard EVP_PKEY_get_base_id(key) == EVP_PKEY_EC, EVP_PKEY_get_bits(key) == 256 else { throw .invalidKey }
         var members: JSONObject = ["kty": "EC", "crv": "P-256"]
         if let id { members["kid"] = .string(id) }
         for (name, parameter) in [
