@@ -110,7 +110,7 @@ let package = Package(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Processes", "Server", "Storage", "Images", "Isolation", "CLinux",
+                "Processes", "REST", "Server", "Storage", "Images", "Isolation", "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 
@@ -148,7 +148,7 @@ let package = Package(
         tests(
             "RESTTests",
             [
-                "REST", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Processes", "Primitives",
+                "REST", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
                 "TestSupport",
             ]),
         tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),

@@ -177,6 +177,20 @@ package final class Database: Sendable {
         for pool in pools { pool.loop.execute { pool.retireConnections() } }
     }
 
+    /// How the connections of all loops are used right now.
+    package func counts() async -> ConnectionCounts {
+        var sum = ConnectionCounts()
+        for pool in pools {
+            let counts = await withUnsafeContinuation { continuation in
+                pool.loop.execute { continuation.resume(returning: pool.counts) }
+            }
+            sum.idle += counts.idle
+            sum.busy += counts.busy
+            sum.waiting += counts.waiting
+        }
+        return sum
+    }
+
     /// Lives as long as the database is used: returns after ``shutdown(grace:)``, and shuts down when cancelled.
     package func run() async throws {
         await ended.wait()
@@ -196,4 +210,12 @@ package final class Database: Sendable {
     }
 
     private let ended = Gate()
+}
+
+/// Connections by what they do, and who waits for one.
+package struct ConnectionCounts: Sendable, Hashable {
+    package var idle = 0
+    package var busy = 0
+    /// Callers without a connection.
+    package var waiting = 0
 }

@@ -260,6 +260,10 @@ final class Pool: ConnectionOwner, @unchecked Sendable {
         checkDrained()
     }
 
+    var counts: ConnectionCounts {
+        ConnectionCounts(idle: state.idleCount, busy: state.busyCount, waiting: state.waitingCount)
+    }
+
     // MARK: Age
 
     private var isAging: Bool { configuration.maxConnectionAge != nil || configuration.maxConnectionIdleTime != nil }

@@ -25,8 +25,11 @@ package final class LogWriter: Sendable {
     /// How many lines were dropped since the start.
     package var droppedLines: Int { queue.droppedLines }
 
-    func append(_ line: [UInt8]) { queue.append(line) }
-    func flush(timeout: Duration) { queue.flush(timeout: timeout) }
+    /// Puts a line, with its end, into the queue.
+    package func append(_ line: [UInt8]) { queue.append(line) }
+
+    /// Waits until what was appended before is written, at most `timeout`.
+    package func flush(timeout: Duration) { queue.flush(timeout: timeout) }
 }
 
 /// What the writer and its thread share; the thread keeps it alive until it has written the rest.

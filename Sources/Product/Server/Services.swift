@@ -41,7 +41,7 @@ struct Services: Sendable {
         )
         var databases = [requests, accounts, builds]
 
-        let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys()))
+        let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys(), clockSkew: .seconds(30)))
         let access = AccessControl(
             keys: keys, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
         client = try HTTPClient(loops: loops)

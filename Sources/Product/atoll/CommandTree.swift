@@ -123,6 +123,20 @@ enum CommandTree {
                         arguments: [.init(name: "KID", summary: "the key's id")], run: SigningKeyCommands.revoke),
                 ]),
             Command(
+                name: "rest", summary: "Serve PostgREST's protocol over any PostgreSQL, without a project.",
+                discussion:
+                    "Takes PostgREST's configuration: a file, PGRST_* variables, and settings in the database; docs/rest.md lists the keys. SIGUSR1 reads the schema anew, SIGUSR2 the configuration.",
+                arguments: [
+                    .init(name: "FILE", summary: "the configuration file, as --config names it", isOptional: true)
+                ],
+                options: [
+                    .init(name: "config", value: "FILE", summary: "the configuration file"),
+                    .init(name: "dump-config", summary: "print the configuration in force, secrets included, and exit"),
+                    .init(name: "dump-schema", summary: "print what is known of the schema as JSON and exit"),
+                    .init(name: "example", letter: "e", summary: "print an example of a configuration file and exit"),
+                    .init(name: "ready", summary: "ask the admin server of a running one whether it is ready"),
+                ], run: RESTCommand.run),
+            Command(
                 name: "completion", summary: "Print the completion script of a shell.",
                 discussion:
                     "bash: add `source <(atoll completion bash)` to ~/.bashrc. zsh: `atoll completion zsh > \"${fpath[1]}/_atoll\"`. fish: `atoll completion fish > ~/.config/fish/completions/atoll.fish`.",
@@ -140,8 +154,8 @@ enum CommandTree {
                 name: "reference", summary: "Print a page of docs/ that is made from the program.",
                 arguments: [
                     .init(
-                        name: "PAGE", summary: "cli, configuration or lints",
-                        choices: ["cli", "configuration", "lints"])
+                        name: "PAGE", summary: "cli, configuration, lints or rest",
+                        choices: ["cli", "configuration", "lints", "rest"])
                 ],
                 isHidden: true, run: ReferenceCommand.run),
             Command(

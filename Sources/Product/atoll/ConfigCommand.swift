@@ -2,6 +2,7 @@
 internal import Isolation
 internal import Platform
 internal import Primitives
+internal import REST
 
 /// `atoll config`
 enum ConfigCommand {
@@ -36,6 +37,7 @@ enum ReferenceCommand {
             switch invocation.argument(0) {
             case "cli": Help.markdown
             case "lints": Lint.markdown
+            case "rest": StandaloneConfiguration.markdown
             default: ConfigurationReference.markdown
             }
         Output.write(page, to: 1)

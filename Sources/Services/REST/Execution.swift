@@ -15,6 +15,7 @@ struct Execution: Sendable {
     let plan: Plan
     let statement: Statement
     let identity: RESTIdentity
+    let role: RoleSettings
     let configuration: RESTConfiguration
     let largeAnswers: LargeAnswers
 
@@ -30,14 +31,15 @@ struct Execution: Sendable {
         }
     }
 
-    /// What the function that is called asks for by `set default_transaction_isolation`: it has to be known when the transaction begins.
+    /// What the function that is called asks for by `set default_transaction_isolation`, or else the role: it has to be known when the
+    /// transaction begins.
     private var isolation: TransactionIsolation {
-        guard case .call(let call) = plan.source else { return .readCommitted }
-        return switch call.function.settings.last(where: { $0.name == Self.isolationSetting })?.value {
-        case "serializable": .serializable
-        case "repeatable read": .repeatableRead
-        default: .readCommitted
+        if case .call(let call) = plan.source,
+            let setting = call.function.settings.last(where: { $0.name == Self.isolationSetting })
+        {
+            return TransactionIsolation(setting: setting.value)
         }
+        return role.isolation ?? .readCommitted
     }
 
     /// The setting that cannot be set inside the transaction it is for.
@@ -74,17 +76,15 @@ struct Execution: Sendable {
         if let estimate = statement.estimate { queries.append(estimate) }
 
         guard isConditional else {
-            let results = try await database.run(
-                WorkUnit(
-                    role: identity.role, settings: settings, readOnly: isReadOnly, isBrief: isBrief,
-                    queries: queries))
+            let results = try await database.run(unit(queries, settings: settings, isBrief: isBrief))
             let outcome = outcome(results, at: position)
             try check(outcome)
             return outcome
         }
         do {
             return try await database.withTransaction(
-                role: identity.role, settings: settings, readOnly: isReadOnly, isolation: isolation
+                role: identity.role, settings: settings, readOnly: isReadOnly, isolation: isolation,
+                loginSettings: role.settings.map { ($0.name, $0.value) }
             ) { transaction in
                 let outcome = outcome(try await transaction.run(queries), at: position)
                 try check(outcome)
@@ -107,17 +107,14 @@ struct Execution: Sendable {
     ) async throws -> Outcome {
         if !largeAnswers.contains(guarded) {
             let queries = before + [guarded] + (statement.estimate.map { [$0] } ?? [])
-            let results = try await database.run(
-                WorkUnit(
-                    role: identity.role, settings: settings, readOnly: true, isBrief: isBrief, queries: queries))
+            let results = try await database.run(unit(queries, settings: settings, isBrief: isBrief))
             let outcome = outcome(results, at: before.count)
             try check(outcome)
             guard outcome.result.string(0, statement.addedColumn) == "t" else { return outcome }
             largeAnswers.note(guarded, isLarge: true)
         }
         let queries = before + (statement.estimate.map { [$0] } ?? []) + [statement.sliced(bytes: LargeBody.pieceBytes)]
-        let rows = try await database.stream(
-            WorkUnit(role: identity.role, settings: settings, readOnly: true, queries: queries))
+        let rows = try await database.stream(unit(queries, settings: settings, isBrief: false))
         guard let first = try await rows.next() else { throw PostgresError(.misuse, "the query returned nothing") }
         let byteCount = first.string(0, statement.addedColumn).flatMap { Int($0) } ?? 0
         if byteCount <= configuration.maxHeldBytes { largeAnswers.note(guarded, isLarge: false) }
@@ -126,6 +123,15 @@ struct Execution: Sendable {
             large: LargeBody(byteCount: byteCount, first: first, rest: rows))
         try check(outcome)
         return outcome
+    }
+
+    private func unit(
+        _ queries: [PostgresQuery], settings: [(name: String, value: String)], isBrief: Bool
+    ) -> WorkUnit {
+        var unit = WorkUnit(
+            role: identity.role, settings: settings, readOnly: isReadOnly, isBrief: isBrief, queries: queries)
+        unit.loginSettings = role.settings.map { ($0.name, $0.value) }
+        return unit
     }
 
     /// Leaves the transaction without committing it.

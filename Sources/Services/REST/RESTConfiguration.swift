@@ -48,6 +48,16 @@ package struct RESTConfiguration: Sendable {
     package var showsTiming = false
     /// Whether errors have details and hints, which name what is similar to what was asked for.
     package var showsErrorDetails = true
+    /// Whether answers to a lost database say what the database's client library said, with host and role.
+    package var showsConnectionErrors = false
+    /// Whether `Prefer: timezone=` is heeded.
+    package var takesTimezones = true
+    /// Whether an embedded relation that is renamed answers to its own name, too, in filters, orders and limits.
+    package var takesFormerNames = true
+    /// Whether the description says how requests are authenticated.
+    package var describesSecurity = false
+    /// Whether what `alter role ... set` says of a request's role holds for the request.
+    package var appliesRoleSettings = true
     /// Settings of functions that hold for the whole transaction when the function is called by request.
     package var hoistedSettings = [
         "statement_timeout", "plan_filter.statement_cost_limit", "default_transaction_isolation",

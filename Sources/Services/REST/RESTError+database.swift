@@ -5,8 +5,10 @@ internal import Primitives
 extension RESTError {
     /// What a failure of the database means to the client.
     ///
-    /// - Parameter isAnonymous: whether the request came without an identity.
-    init(_ error: PostgresError, isAnonymous: Bool) {
+    /// - Parameters:
+    ///   - isAnonymous: whether the request came without an identity.
+    ///   - showsConnectionErrors: whether it says what the client library said of a lost server.
+    init(_ error: PostgresError, isAnonymous: Bool, showsConnectionErrors: Bool = false) {
         switch error.code {
         case .server:
             guard let state = error.sqlState else { self = .internalError; return }
@@ -19,7 +21,9 @@ extension RESTError {
                     sqlState: state, message: error.message, details: error.detail, hint: error.hint,
                     isAnonymous: isAnonymous))
         case .poolTimeout, .poolQueueFull: self = .poolExhausted
-        case .connectionLost, .connectionFailed, .shutdown: self = .connectionFailed
+        case .connectionFailed, .shutdown:
+            self = .connectionFailed(details: showsConnectionErrors ? error.message : nil)
+        case .connectionLost: self = .connectionLost(details: showsConnectionErrors ? error.message : nil)
         // A NUL character or the like in a value: nothing PostgreSQL could store.
         case .invalidQuery:
             self = .database(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import HTTP
+package import HTTP
 internal import Postgres
 internal import Primitives
 
@@ -16,6 +16,8 @@ package enum RESTError: Error, Sendable {
     case unknownSchema(String, exposed: [String])
     case mediaTypesUnavailable([String])
     case notEmbedded(String)
+    /// An embedded relation named by its own name although it is renamed, where that is not taken.
+    case formerName(String, current: String)
     case methodNotAllowed(String)
     case callMethodNotAllowed(String)
     case invalidPreferences([String])
@@ -44,7 +46,10 @@ package enum RESTError: Error, Sendable {
     case raised(RaisedError)
     case database(DatabaseRefusal)
     case schemaCacheUnavailable
-    case connectionFailed
+    /// No connection could be made.
+    case connectionFailed(details: String?)
+    /// The connection broke while the request was under way.
+    case connectionLost(details: String?)
     case poolExhausted
     case internalError
 
@@ -117,7 +122,7 @@ extension RESTError {
         case .upsertNeedsKeyFilters: "PGRST105"
         case .unknownSchema: "PGRST106"
         case .mediaTypesUnavailable: "PGRST107"
-        case .notEmbedded: "PGRST108"
+        case .notEmbedded, .formerName: "PGRST108"
         case .invalidHeadersSetting: "PGRST111"
         case .invalidStatusSetting: "PGRST112"
         case .upsertTakesNoRange: "PGRST114"
@@ -143,6 +148,7 @@ extension RESTError {
         case .raised(let raised): raised.code
         case .database(let refusal): refusal.sqlState
         case .connectionFailed: "PGRST000"
+        case .connectionLost: "PGRST001"
         case .schemaCacheUnavailable: "PGRST002"
         case .poolExhausted: "PGRST003"
         case .internalError: "PGRSTX00"
@@ -152,7 +158,8 @@ extension RESTError {
     /// The HTTP status.
     var status: Int {
         switch self {
-        case .syntax, .invalidBody, .upsertTakesNoRange, .upsertKeyMismatch, .notEmbedded, .invalidPreferences,
+        case .syntax, .invalidBody, .upsertTakesNoRange, .upsertKeyMismatch, .notEmbedded, .formerName,
+            .invalidPreferences,
             .notImplemented, .relatedOrder, .aggregatesDisabled, .noRelationship, .noColumn, .callAffectedNeedsSet,
             .tooManyAffected:
             400
@@ -165,7 +172,7 @@ extension RESTError {
         case .invalidHeadersSetting, .invalidStatusSetting, .invalidRaise, .internalError: 500
         case .raised(let raised): raised.status
         case .database(let refusal): refusal.status
-        case .connectionFailed, .schemaCacheUnavailable: 503
+        case .connectionFailed, .connectionLost, .schemaCacheUnavailable: 503
         case .poolExhausted: 504
         }
     }
@@ -183,7 +190,7 @@ extension RESTError {
         case .unknownSchema(let schema, _): "Invalid schema: \(schema)"
         case .mediaTypesUnavailable(let types):
             "None of these media types are available: \(types.joined(separator: ", "))"
-        case .notEmbedded(let name): "'\(name)' is not an embedded resource in this request"
+        case .notEmbedded(let name), .formerName(let name, _): "'\(name)' is not an embedded resource in this request"
         case .methodNotAllowed(let method): "Unsupported HTTP method: \(method)"
         case .callMethodNotAllowed(let method): "Cannot use the \(method) method on RPC"
         case .invalidPreferences: "Invalid preferences given with handling=strict"
@@ -215,6 +222,7 @@ extension RESTError {
         case .database(let refusal): refusal.message
         case .schemaCacheUnavailable: "Could not query the database for the schema cache. Retrying."
         case .connectionFailed: "Database connection error. Retrying the connection."
+        case .connectionLost: "Database client error. Retrying the connection."
         case .poolExhausted: "Timed out acquiring connection from connection pool."
         case .internalError: "Something went wrong"
         }
@@ -244,13 +252,15 @@ extension RESTError {
         case .tooManyAffected(let rowCount): "The query affects \(rowCount) rows"
         case .invalidRaise(let details, _): .string(details)
         case .unauthorized(_, _, let details): JSON(details)
+        case .connectionFailed(let details), .connectionLost(let details): JSON(details)
+        case .formerName: "Target names are not allowed in filters if they have an alias"
         case .raised(let raised): JSON(raised.details)
         case .database(let refusal): JSON(refusal.details)
         case .invalidBody, .upsertNeedsKeyFilters, .upsertTakesNoRange, .upsertKeyMismatch, .unknownSchema,
             .mediaTypesUnavailable, .notEmbedded, .methodNotAllowed, .callMethodNotAllowed, .invalidPath, .rootDisabled,
             .aggregatesDisabled,
             .ambiguousFunction, .noColumn, .noRelation, .callAffectedNeedsSet, .invalidHeadersSetting,
-            .invalidStatusSetting, .schemaCacheUnavailable, .connectionFailed, .poolExhausted, .internalError:
+            .invalidStatusSetting, .schemaCacheUnavailable, .poolExhausted, .internalError:
             .null
         }
     }
@@ -260,6 +270,7 @@ extension RESTError {
         switch self {
         case .unknownSchema(_, let exposed):
             "Only the following schemas are exposed: \(exposed.joined(separator: ", "))"
+        case .formerName(let name, let current): "Change '\(name)' to '\(current)' in filters, orders or limits."
         case .notEmbedded(let name): "Verify that '\(name)' is included in the 'select' query parameter."
         case .noRelationship(let missing):
             missing.suggestion.map { "Perhaps you meant '\($0.similar)' instead of '\($0.mistaken)'." }
@@ -278,7 +289,7 @@ extension RESTError {
             .invalidPath,
             .rootDisabled, .notImplemented, .relatedOrder, .aggregatesDisabled, .noColumn, .callAffectedNeedsSet,
             .notSingular, .tooManyAffected, .invalidHeadersSetting, .invalidStatusSetting, .unauthorized,
-            .schemaCacheUnavailable, .connectionFailed, .poolExhausted, .internalError:
+            .schemaCacheUnavailable, .connectionFailed, .connectionLost, .poolExhausted, .internalError:
             nil
         }
     }
@@ -310,7 +321,7 @@ extension RESTError {
     /// The response: the body of four keys, and the fields that go with the status.
     ///
     /// - Parameter showsDetails: without, the body has two keys: code and message.
-    func response(showsDetails: Bool = true) -> HTTPResponse {
+    package func response(showsDetails: Bool = true) -> HTTPResponse {
         let body: JSON =
             showsDetails
             ? ["code": .string(code), "details": details, "hint": JSON(hint), "message": .string(message)]
@@ -331,7 +342,8 @@ extension RESTError {
         case .raised(let raised):
             response.reason = raised.statusText
             for field in raised.headers { response.headers.set(field.name, field.value) }
-        case .poolExhausted, .connectionFailed, .schemaCacheUnavailable: response.headers.append("Retry-After", "1")
+        case .poolExhausted, .connectionFailed, .connectionLost, .schemaCacheUnavailable:
+            response.headers.append("Retry-After", "1")
         default: break
         }
         return response

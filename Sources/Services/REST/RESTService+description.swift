@@ -25,12 +25,14 @@ extension RESTService {
         timing.mark("plan")
         let results: [PostgresResult]
         do throws(PostgresError) {
-            results = try await database.run(
-                WorkUnit(
-                    role: identity.role, settings: settings(request, parsed, identity, nil), readOnly: true,
-                    queries: queries))
+            var unit = WorkUnit(
+                role: identity.role, settings: settings(request, parsed, identity, nil), readOnly: true,
+                queries: queries)
+            unit.loginSettings = (cache.roles[identity.role]?.settings ?? []).map { ($0.name, $0.value) }
+            results = try await database.run(unit)
         } catch {
-            throw RESTError(error, isAnonymous: identity.isAnonymous)
+            throw RESTError(
+                error, isAnonymous: identity.isAnonymous, showsConnectionErrors: configuration.showsConnectionErrors)
         }
         timing.mark("transaction")
         var response = HTTPResponse(.ok)
@@ -39,7 +41,8 @@ extension RESTService {
         if !parsed.isHead {
             let document = OpenAPIDocument(
                 schema: parsed.schema, description: APIDescription(results[position...]), cache: cache,
-                server: server(of: request, prefix))
+                server: server(of: request, prefix),
+                describesSecurity: configuration.describesSecurity)
             response.body = .bytes(document.json.encoded())
         }
         timing.add(to: &response)

@@ -86,7 +86,11 @@ extension RESTError {
         case .invalidClaim(let name):
             let type = name == "aud" ? "string or an array of strings" : "number"
             self = .unauthorized(code: "PGRST303", message: "The JWT '\(name)' claim must be a \(type)")
-        case .malformed, .tooLarge, .unknownKey, .badSignature, .wrongIssuer:
+        case .unknownKey:
+            self = .unauthorized(
+                code: "PGRST301", message: "No suitable key or wrong key type",
+                details: "No suitable key was found to decode the JWT")
+        case .malformed, .tooLarge, .badSignature, .wrongIssuer:
             self = .unauthorized(
                 code: "PGRST301", message: "No suitable key or wrong key type",
                 details: "None of the keys was able to decode the JWT")

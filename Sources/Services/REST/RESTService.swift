@@ -54,11 +54,15 @@ package struct RESTService: Sendable {
 
     /// Answers a request whose path begins with `prefix`.
     ///
+    /// - Parameter observe: told what the request turns out to be, as it does.
     /// - Throws: ``RESTError``, or what the identity or the body's reading threw.
-    package func respond(to request: HTTPRequest, prefix: String) async throws -> HTTPResponse {
+    package func respond(
+        to request: HTTPRequest, prefix: String, observe: (RESTObservation) -> Void = { _ in }
+    ) async throws -> HTTPResponse {
         var timing = ServerTiming(isOn: configuration.showsTiming)
         // The gateway's refusals go first: who may not come in learns nothing of the schema.
         let identity = try identify(request)
+        observe(.identified(identity))
         timing.mark("jwt")
         let path = String(Substring(request.path.utf8.dropFirst(prefix.utf8.count)))
         let form = ReadForm(request, path: path, configuration: configuration)
@@ -70,7 +74,7 @@ package struct RESTService: Sendable {
                 timing.mark("plan")
                 return try await answer(
                     request, read.request(form.values), read.plan, read.statement(form.values),
-                    identity, &timing)
+                    identity, cache, observe, &timing)
             case .wanted: isWanted = true
             case .unknown: break
             }
@@ -97,22 +101,25 @@ package struct RESTService: Sendable {
             reads.learn(
                 form, PlannedRead(form, request, path: path, parsed, plan, statement, cache, configuration), cache)
         }
-        return try await answer(request, parsed, plan, statement, identity, &timing)
+        return try await answer(request, parsed, plan, statement, identity, cache, observe, &timing)
     }
 
     /// Runs what was planned and makes the response.
     private func answer(
         _ request: HTTPRequest, _ parsed: APIRequest, _ plan: Plan, _ statement: Statement, _ identity: RESTIdentity,
-        _ timing: inout ServerTiming
+        _ cache: SchemaCache, _ observe: (RESTObservation) -> Void, _ timing: inout ServerTiming
     ) async throws -> HTTPResponse {
+        observe(.planned(sql: statement.query.sql))
         let execution = Execution(
-            request: parsed, plan: plan, statement: statement, identity: identity, configuration: configuration,
+            request: parsed, plan: plan, statement: statement, identity: identity,
+            role: cache.roles[identity.role] ?? RoleSettings(entries: []), configuration: configuration,
             largeAnswers: largeAnswers)
         let outcome: Outcome
         do {
             outcome = try await execution.run(on: database, settings: settings(request, parsed, identity, plan))
         } catch let error as PostgresError {
-            throw RESTError(error, isAnonymous: identity.isAnonymous)
+            throw RESTError(
+                error, isAnonymous: identity.isAnonymous, showsConnectionErrors: configuration.showsConnectionErrors)
         }
         timing.mark("transaction")
         var response = try Answer(request: parsed, plan: plan, configuration: configuration).response(outcome)
@@ -144,6 +151,7 @@ package struct RESTService: Sendable {
         case (.relation(let name), _): plan = try planner.mutation(name, payload: payload)
         }
         plan.formerNames = planner.formerNames
+        try planner.checkGeometry(plan)
         return plan
     }
 
@@ -202,7 +210,7 @@ package struct RESTService: Sendable {
     }
 
     /// One place for every error: what is not ours to tell is a plain 500.
-    private func response(to error: any Error, _ request: HTTPRequest) -> HTTPResponse {
+    package func response(to error: any Error, _ request: HTTPRequest) -> HTTPResponse {
         if let error = error as? RESTError {
             if error.status >= 500 {
                 log.error("rest.failed", .field("code", error.code), .field("request", request.id))
@@ -211,6 +219,9 @@ package struct RESTService: Sendable {
         }
         if let error = error as? AccessError { return error.response }
         if let error = error as? HTTPError {
+            if error.status == .methodNotAllowed {
+                return self.response(to: RESTError.methodNotAllowed(request.method.rawValue), request)
+            }
             var response = HTTPResponse.json(
                 ["code": "PGRST\(error.status.code)", "details": nil, "hint": nil, "message": .string(error.message)],
                 status: error.status)

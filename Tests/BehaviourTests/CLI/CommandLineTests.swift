@@ -228,4 +228,13 @@ import Testing
                 "docs/\(page).md is behind: put what `atoll reference \(name)` prints below its last comment")
         }
     }
+
+    @Test func theKeysOfRESTAreThoseOfTheProgram() throws {
+        try CommandLineProgram.inFolder { atoll in
+            let text = try #require(FileSystem.read("\(CommandLineProgram.root)/docs/rest.md", maxBytes: 1 << 20))
+            #expect(
+                try text.contains("a test compares it. -->\n\n" + atoll.run(["reference", "rest"]).output + "\n"),
+                "docs/rest.md is behind: put what `atoll reference rest` prints below its comment")
+        }
+    }
 }

@@ -15,6 +15,8 @@ struct OpenAPIDocument {
     let description: APIDescription
     let cache: SchemaCache
     let server: Server
+    /// Whether it says how requests are authenticated.
+    var describesSecurity = false
 
     var json: JSON {
         let title = Self.parts(of: description.comment)
@@ -31,6 +33,15 @@ struct OpenAPIDocument {
         document["definitions"] = .object(
             JSONObject(description.relations.map { ($0.name, definition(of: $0)) }))
         document["parameters"] = .object(parameters)
+        if describesSecurity {
+            document["securityDefinitions"] = [
+                "JWT": [
+                    "description": "Add the token prepending \"Bearer \" (without quotes) to it", "in": "header",
+                    "name": "Authorization", "type": "apiKey",
+                ]
+            ]
+            document["security"] = [["JWT": []]]
+        }
         document["externalDocs"] = [
             "description": "PostgREST Documentation", "url": "https://postgrest.org/en/v14/references/api.html",
         ]

@@ -66,4 +66,17 @@ extension Planner {
         case .any, .json, .plan, .openAPI, .form, .plainText, .xml, .octets, .other: .array(stripsNulls: false)
         }
     }
+
+    /// What has no geometry cannot be a feature; PostGIS says so of rows, and where there are none says nothing.
+    func checkGeometry(_ plan: Plan) throws(RESTError) {
+        guard case .geoJSON = plan.body, request.query.selectsEverything, !plan.read.columns.isEmpty else { return }
+        let hasGeometry = plan.read.columns.contains { column in
+            let name = column.baseType.split(separator: ".").last ?? ""
+            return name.hasPrefix("geometry") || name.hasPrefix("geography")
+        }
+        guard !hasGeometry else { return }
+        throw .database(
+            .init(
+                sqlState: "22023", message: "geometry column is missing", details: nil, hint: nil, isAnonymous: false))
+    }
 }

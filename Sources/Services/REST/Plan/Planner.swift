@@ -254,7 +254,10 @@ struct Planner {
             let index = plan.embeds.firstIndex(where: { $0.name == name })
                 ?? plan.embeds.firstIndex(where: { $0.relationship.target.name == name })
         else { throw .notEmbedded(name) }
-        if plan.embeds[index].name != name { formerNames[name] = plan.embeds[index].name }
+        if plan.embeds[index].name != name {
+            guard configuration.takesFormerNames else { throw .formerName(name, current: plan.embeds[index].name) }
+            formerNames[name] = plan.embeds[index].name
+        }
         try update(&plan.embeds[index].plan, path.dropFirst(), change)
     }
 

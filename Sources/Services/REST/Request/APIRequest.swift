@@ -61,6 +61,10 @@ extension APIRequest {
         namesSchema = profile.isNamed
 
         preferences = Preferences(headers: headers.values("prefer"))
+        if !configuration.takesTimezones, let timezone = preferences.timezone {
+            preferences.timezone = nil
+            preferences.invalid.append("timezone=\(timezone)")
+        }
         if preferences.handling == .strict, !preferences.invalid.isEmpty {
             throw .invalidPreferences(preferences.invalid)
         }

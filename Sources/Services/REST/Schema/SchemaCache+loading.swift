@@ -15,13 +15,15 @@ extension SchemaCache {
                 PostgresQuery(sql: computedSQL, parameters: [schemas.postgresParameter]),
                 PostgresQuery(sql: representationsSQL),
                 PostgresQuery(sql: handlersSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: RoleSettings.sql),
             ])
     }
 
     /// Makes the cache of what the unit's queries returned.
     init(results: [PostgresResult], hoistedSettings: [String]) {
         self.init(relations: [:], functions: [:], relationships: [:])
-        guard results.count == 8 else { return }
+        guard results.count == 9 else { return }
+        roles = RoleSettings.all(results[8])
         let representations = Self.representations(results[6])
         for row in results[0].rows {
             guard let relation = Relation(row, representations) else { continue }

@@ -11,6 +11,8 @@ package struct SchemaCache: Sendable {
     var relationships: [QualifiedName: [Relationship]]
     /// Makers of bodies of media types that are not ours.
     var handlers: [MediaHandler.Key: MediaHandler] = [:]
+    /// Settings of the roles that requests run as.
+    var roles: [String: RoleSettings] = [:]
     /// Tells what was loaded later from what was loaded before.
     let generation = SchemaCache.generations.wrappingAdd(1, ordering: .relaxed).newValue
 

@@ -13,7 +13,8 @@ extension SchemaCacheStore {
             switch event {
             // Listening has begun, or notifications may have been missed: what is known may be old.
             case .gap: await reloadLogging()
-            case .message("", _), .message("reload schema", _): await reloadLogging()
+            // Settings of roles are read with the schema.
+            case .message("", _), .message("reload schema", _), .message("reload config", _): await reloadLogging()
             case .message: break
             }
         }

@@ -38,9 +38,13 @@ package final class SchemaCacheStore: Sendable {
         try await load().relations.count
     }
 
+    /// What is in force as JSON text; nil when nothing was read yet.
+    package var json: String? { current.withLock { $0 }?.json.text }
+
     private func load() async throws(PostgresError) -> SchemaCache {
         let results = try await database.run(SchemaCache.unit(schemas: configuration.schemas))
-        let cache = SchemaCache(results: results, hoistedSettings: configuration.hoistedSettings)
+        var cache = SchemaCache(results: results, hoistedSettings: configuration.hoistedSettings)
+        if !configuration.appliesRoleSettings { cache.roles = [:] }
         current.withLock { $0 = cache }
         log.debug(
             "rest.schema_cache_loaded", .field("relations", cache.relations.count),
