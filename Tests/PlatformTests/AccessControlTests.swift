@@ -66,6 +66,8 @@ import Testing
         Case(
             testDescription: "a header is not replaced by the query", headers: ["apikey": "x"],
             target: "/?apikey=\(publishable)", error: .invalidKey),
+        Case(testDescription: "a secret key in the query", target: "/?apikey=\(secretKey)", error: .invalidKey),
+        Case(testDescription: "the service key in the query", target: "/?apikey=\(serviceKey)", error: .invalidKey),
         Case(
             testDescription: "a forged token beside the service key",
             headers: ["apikey": serviceKey, "Authorization": "Bearer " + forged], error: .invalidToken(.badSignature)),

@@ -39,6 +39,11 @@ package struct Router: Sendable {
     /// Which browsers' pages may call, and how; nil adds no CORS fields.
     package var cors: CORSPolicy?
 
+    /// All routes that were added, for pages and tests that list them.
+    package var listing: [(method: HTTPMethod, pattern: String)] {
+        nodes.flatMap { node in (node.routes + node.restRoutes).map { ($0.method, $0.route.pattern) } }
+    }
+
     /// An empty router. What no group maps is answered in the plain JSON form of ``HTTPError``.
     package init() {
         currentErrors = { error, _ in

@@ -60,7 +60,7 @@ struct Services: Sendable {
         let cors = project.configuration.atoll.cors
         router.cors = CORSPolicy(
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
-        Health(database: requests, metrics: metrics).register(on: &router)
+        Health(database: requests, access: access, metrics: metrics).register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
         let restConfiguration = RESTConfiguration(
             project.configuration.api, project.configuration.atoll.rest)

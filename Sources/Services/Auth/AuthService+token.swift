@@ -14,6 +14,7 @@ extension AuthService {
         case "refresh_token": return try await grantByRefreshToken(request)
         case "id_token": return try await grantByIDToken(request)
         case "pkce": return try await grantByCode(request)
+        case "web3": throw AuthError(.web3ProviderDisabled, "Web3 sign-ins are disabled")
         default: throw AuthError(.invalidCredentials, "unsupported_grant_type")
         }
     }

@@ -81,6 +81,7 @@ package struct AuthService: Sendable {
             registerExternalProviders(on: &router)
             registerFactors(on: &router)
             registerAdministration(on: &router)
+            registerUnavailable(on: &router)
         }
     }
 

@@ -36,11 +36,10 @@ package struct AccessControl: Sendable {
     /// - Throws: ``AccessError``; never falls back to a lesser principal when a credential is wrong.
     package func principal(for request: HTTPRequest, now: Timestamp = .now()) throws(AccessError) -> Principal {
         let bearer = Self.bearerToken(of: request)
-        guard let key = Self.apiKey(of: request) else {
+        guard let (holder, key) = try keyPrincipal(of: request, now) else {
             guard let bearer else { throw .missingKey }
             return try principal(ofBearer: bearer, now)
         }
-        let holder = try principal(ofKey: key, now)
         guard let bearer, bearer != key else { return holder }
         return try principal(ofBearer: bearer, now)
     }
@@ -55,7 +54,7 @@ package struct AccessControl: Sendable {
 
     /// The role of the API key alone, for endpoints that take no notice of the user's token.
     package func keyHolder(for request: HTTPRequest) throws(AccessError) -> Principal {
-        if let key = Self.apiKey(of: request) { return try principal(ofKey: key, .now()) }
+        if let (holder, _) = try keyPrincipal(of: request, .now()) { return holder }
         return try principal(for: request)
     }
 
@@ -67,9 +66,17 @@ package struct AccessControl: Sendable {
         return String(field.utf8.dropFirst(7)) ?? ""
     }
 
-    private static func apiKey(of request: HTTPRequest) -> String? {
-        if let header = request.headers["apikey"] { return header }
-        return request.query.flatMap { FormFields(query: $0).first("apikey") }
+    /// The principal of the request's API key; nil when it has none.
+    ///
+    /// Addresses are kept in histories and logs along the way, so only a key that is public anyway may stand in one.
+    private func keyPrincipal(of request: HTTPRequest, _ now: Timestamp) throws(AccessError) -> (
+        Principal, key: String
+    )? {
+        if let key = request.headers["apikey"] { return (try principal(ofKey: key, now), key) }
+        guard let query = request.query, let key = FormFields(query: query).first("apikey") else { return nil }
+        let holder = try principal(ofKey: key, now)
+        guard holder.role == .anon else { throw .invalidKey }
+        return (holder, key)
     }
 
     private func principal(ofKey key: String, _ now: Timestamp) throws(AccessError) -> Principal {
