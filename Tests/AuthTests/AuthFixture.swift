@@ -23,6 +23,8 @@ struct AuthFixture: Sendable {
     let tokens: JWTCodec
     private let service: AuthService
     private let metrics: Metrics
+    /// What the service registered.
+    let routes: [(method: HTTPMethod, pattern: String)]
     private let client: TestHTTPClient
 
     /// Runs `body` beside the server, which ends with it.
@@ -62,6 +64,7 @@ struct AuthFixture: Sendable {
         let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
         let fixture = AuthFixture(
             project: project, database: database, loop: loop, tokens: tokens, service: service, metrics: metrics,
+            routes: router.listing,
             client: TestHTTPClient(port: Int(server.port)))
         let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
             group.addTask(executorPreference: loop) { await server.run() }

@@ -28,8 +28,8 @@ struct NewSession: Sendable {
         SessionFacts(id: id, assuranceLevel: "aal1", methods: [AuthenticationEntry(method, at: now)])
     }
 
-    /// Twelve letters and digits: 62 random bits, looked up by equality in an index and never guessed within a rate limit.
-    static func makeRefreshToken() -> String { randomText(12) }
+    /// 134 random bits (ASVS 5.0, 7.2.3), in the alphabet of GoTrue's tokens.
+    static func makeRefreshToken() -> String { randomText(26) }
 
     /// Kept to tell one's sessions apart; a client may send any length.
     static func userAgent(of request: HTTPRequest) -> String? {
