@@ -151,6 +151,31 @@ import Testing
         }
     }
 
+    @Test func noRowOpensASessionAndImportedTokensDo() async throws {
+        try await AuthFixture.run { auth in
+            let session = try await auth.signUp("ada@example.com")
+            let second = try await auth.refresh(try session.member("refresh_token"))
+            for stored in try await auth.sql("select token from auth.refresh_tokens").split(separator: "\n") {
+                #expect(stored.utf8.count == 64)
+                #expect(try await auth.refresh(String(stored)).errorCode == "refresh_token_not_found")
+            }
+            // A row of another server: its token has twelve characters and stands there as it is.
+            try await auth.sql(
+                """
+                insert into auth.sessions (id, user_id, created_at, aal)
+                select gen_random_uuid(), id, now(), 'aal1' from auth.users;
+                insert into auth.refresh_tokens (token, user_id, revoked, created_at, updated_at, session_id)
+                select 'abcdefghijkl', user_id, false, now(), now(), id
+                from auth.sessions where refreshed_at is null;
+                """)
+            let imported = try await auth.refresh("abcdefghijkl")
+            #expect(imported.status == 200, "\(imported.text)")
+            let again = try await auth.refresh("abcdefghijkl")
+            #expect(try again.member("refresh_token") == imported.member("refresh_token"))
+            #expect(try await auth.refresh(try second.member("refresh_token")).status == 200)
+        }
+    }
+
     @Test func aLockedSessionIsAConflict() async throws {
         try await AuthFixture.run {
             $0.refreshLockTimeout = .milliseconds(50)

@@ -90,7 +90,9 @@ import Testing
                 try await auth.sql("select user_id, aal, host(ip) from auth.sessions where id = '\(session)'")
                     == "\(id)|aal1|127.0.0.1")
             #expect(
-                try await auth.sql("select session_id, revoked from auth.refresh_tokens where token = '\(token)'")
+                try await auth.sql(
+                    "select session_id, revoked from auth.refresh_tokens where token = encode(sha256('\(token)'), 'hex')"
+                )
                     == "\(session)|f")
             #expect(try await auth.sql("select encrypted_password like '$2b$04$%' from auth.users") == "t")
         }

@@ -2,15 +2,16 @@
 """Every public method of the official auth client, blocking and asynchronous, and of its administration."""
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import inspect
 import pathlib
 import struct
 import time
-import base64
 import uuid
 
+import httpx
 import pytest
 from supabase_auth import AsyncGoTrueClient, SyncGoTrueClient
 from supabase_auth._async.gotrue_admin_api import AsyncGoTrueAdminAPI
@@ -145,6 +146,18 @@ def test_refusals_have_their_codes(clients):
             assert refusal.value.code == expected
 
     asyncio.run(run())
+
+
+def test_what_is_for_the_operator_needs_the_secret_key(auth_server):
+    url, keys = auth_server.url, auth_server.status
+    assert httpx.get(f"{url}/metrics").status_code == 200
+    forwarded = {"X-Forwarded-For": "203.0.113.7"}
+    assert httpx.get(f"{url}/metrics", headers=forwarded).status_code == 401
+    assert httpx.get(f"{url}/metrics", headers={"apikey": keys["ANON_KEY"], **forwarded}).status_code == 401
+    assert httpx.get(f"{url}/metrics", headers={"apikey": keys["SERVICE_ROLE_KEY"], **forwarded}).status_code == 200
+    # Addresses end up in histories and logs: only the public key may stand in one.
+    assert httpx.get(f"{url}/auth/v1/settings?apikey={keys['ANON_KEY']}").status_code == 200
+    assert httpx.get(f"{url}/auth/v1/settings?apikey={keys['SERVICE_ROLE_KEY']}").status_code == 401
 
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------

@@ -65,6 +65,11 @@ package struct Keyring: Sendable {
         )
     }
 
+    /// A key for another use, derived from the key that seals; each use, and each sealing key, has its own.
+    package func subkey(for use: String) -> [UInt8] {
+        HKDF.derive(from: keys[currentID] ?? [], info: Array(use.utf8), count: AES256GCM.keyByteCount)
+    }
+
     /// Whether the envelope was sealed with a key that no longer seals, and is due to be sealed anew.
     package func isOutdated(_ envelope: String) throws(CryptographyError) -> Bool {
         try Self.split(envelope).id != currentID

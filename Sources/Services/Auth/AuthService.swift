@@ -25,6 +25,8 @@ package struct AuthService: Sendable {
     let hooks: AuthHooks
     /// Seals what must not be read in the database: the secrets of second factors.
     let keyring: Keyring
+    /// Makes a refresh token from its parent; see ``RefreshToken``.
+    let refreshTokenKey: [UInt8]
     let client: HTTPClient
     let log: Log
     let counters: AuthCounters
@@ -42,7 +44,7 @@ package struct AuthService: Sendable {
     ///     `auth.users` name their tables without a schema.
     ///   - access: knows the project's API keys, and the keys its tokens are signed with.
     ///   - client: calls hooks and whatever else is elsewhere.
-    ///   - keyring: the project's own; secrets of second factors are sealed with it.
+    ///   - keyring: the project's own; secrets of second factors are sealed with it, and refresh tokens made.
     ///   - workers: where passwords are hashed; its queue bounds how many wait.
     package init(
         configuration: AuthConfiguration, database: Database, access: AccessControl,
@@ -69,6 +71,7 @@ package struct AuthService: Sendable {
         hooks = AuthHooks(
             targets: configuration.hooks, database: database, client: client, limits: configuration.hookLimits)
         self.keyring = keyring
+        refreshTokenKey = keyring.subkey(for: "refresh tokens")
         self.client = client
         self.log = log.with(.field("service", "auth"))
     }

@@ -221,7 +221,22 @@ extension AuthService {
         _ caller: FactorCaller, by factor: MFAFactor, _ challenge: UUID, _ request: HTTPRequest,
         in transaction: PostgresTransaction
     ) async throws -> IssuedSession {
-        let token = NewSession.makeRefreshToken()
+        // The session's row is what refreshes wait for: nobody rotates its tokens meanwhile.
+        let current = try await transaction.run([
+            "select from auth.sessions where id = \(caller.sessionID) for update",
+            """
+            select token
+            from auth.refresh_tokens
+            where session_id = \(caller.sessionID) and not coalesce(revoked, false)
+            order by id desc
+            limit 1
+            """,
+        ]).last?.onlyRow?["token"].string
+        // The token in use is the parent of the new one, so that a tab that still holds it is answered with that.
+        let token =
+            current.map {
+                RefreshToken(after: StoredRefreshToken(text: $0), in: caller.sessionID, key: refreshTokenKey)
+            } ?? .random()
         let results = try await transaction.run([
             "update auth.mfa_challenges set verified_at = now() where id = \(challenge)",
             "update auth.mfa_factors set status = 'verified', updated_at = now() where id = \(factor.id)",
@@ -240,20 +255,18 @@ extension AuthService {
             values (gen_random_uuid(), \(caller.sessionID), now(), now(), \(factor.method.rawValue))
             on conflict (session_id, authentication_method) do update set created_at = now(), updated_at = now()
             """,
-            // The token in use stays the parent of the new one, so that a tab that still holds it is answered with that.
             """
-            with spent as (
-                update auth.refresh_tokens
-                set revoked = true, updated_at = clock_timestamp()
-                where session_id = \(caller.sessionID) and not coalesce(revoked, false)
-                returning id, token
-            )
+            update auth.refresh_tokens
+            set revoked = true, updated_at = clock_timestamp()
+            where session_id = \(caller.sessionID) and not coalesce(revoked, false)
+            """,
+            """
             insert into auth.refresh_tokens (
                 instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id
             )
             values (
-                \(UUID.zero), \(token), \(caller.user.id.description), false, clock_timestamp(), clock_timestamp(),
-                (select token from spent order by id desc limit 1), \(caller.sessionID)
+                \(UUID.zero), \(token.stored.text), \(caller.user.id.description), false, clock_timestamp(),
+                clock_timestamp(), \(current), \(caller.sessionID)
             )
             """,
             "delete from auth.sessions where user_id = \(caller.user.id) and id <> \(caller.sessionID) and aal = 'aal1'",
@@ -271,7 +284,8 @@ extension AuthService {
             let user = AuthUser(row: userRow)
         else { throw AuthError(.sessionNotFound, "Session from session_id claim in JWT does not exist") }
         return try await issue(
-            SessionFacts(id: caller.sessionID, row: sessionRow), refreshToken: token, to: user, factor.method, request,
+            SessionFacts(id: caller.sessionID, row: sessionRow), refreshToken: token.text, to: user, factor.method,
+            request,
             in: transaction)
     }
 

@@ -36,7 +36,7 @@ extension AuthService {
                     ],
                     statementTimeout: configuration.statementTimeout
                 ) { transaction in
-                    try await refresh(token, in: transaction, request)
+                    try await refresh(RefreshToken(token).stored, in: transaction, request)
                 }
             }
         } catch let error as PostgresError where error.sqlState == "55P03" {
@@ -63,14 +63,14 @@ extension AuthService {
     }
 
     private func refresh(
-        _ token: String, in transaction: PostgresTransaction, _ request: HTTPRequest
+        _ token: StoredRefreshToken, in transaction: PostgresTransaction, _ request: HTTPRequest
     ) async throws -> RefreshOutcome {
         // The second statement begins once the first has its lock, and so sees what the former holder committed.
         let results = try await transaction.run([
             """
             select s.id
             from auth.sessions as s
-            where s.id = (select t.session_id from auth.refresh_tokens as t where t.token = \(token))
+            where s.id = (select t.session_id from auth.refresh_tokens as t where t.token = \(token.text))
             for update
             """,
             Self.facts(of: token),
@@ -114,24 +114,44 @@ extension AuthService {
                 ])
             }
             return .refused(AuthError(.refreshTokenAlreadyUsed, "Invalid Refresh Token: Already Used"))
-        case .answerWith(let token):
+        case .answerWith(let current):
+            // Made with a key that was replaced meanwhile, the current token cannot be told again: its child is.
+            guard let token = tell(StoredRefreshToken(text: current), childOf: writing.activeParent, session.id) else {
+                return try await rotate(
+                    StoredRefreshToken(text: current), writing, user, session, request, in: transaction)
+            }
             let issued = try await issue(
-                session, refreshToken: token, to: user, .tokenRefresh, request, in: transaction)
+                session, refreshToken: token.text, to: user, .tokenRefresh, request, in: transaction)
             return .refreshed(Refreshed(session: issued, isReuse: true))
         case .rotate:
-            let child = NewSession.makeRefreshToken()
-            try await transaction.run(
-                writing.rotation(to: child) + [
-                    AuditEvent(.tokenRefreshed, by: .user(writing.userID)).insertion(for: request)
-                ])
-            let issued = try await issue(
-                session, refreshToken: child, to: user, .tokenRefresh, request, in: transaction)
-            return .refreshed(Refreshed(session: issued, isReuse: false))
+            return try await rotate(
+                StoredRefreshToken(text: writing.token), writing, user, session, request, in: transaction)
         }
     }
 
+    private func tell(_ current: StoredRefreshToken, childOf parent: String?, _ session: UUID) -> RefreshToken? {
+        if let imported = current.imported { return imported }
+        guard let parent else { return nil }
+        let token = RefreshToken(after: StoredRefreshToken(text: parent), in: session, key: refreshTokenKey)
+        return token.stored == current ? token : nil
+    }
+
+    private func rotate(
+        _ spent: StoredRefreshToken, _ writing: Writing, _ user: AuthUser, _ session: SessionFacts,
+        _ request: HTTPRequest, in transaction: PostgresTransaction
+    ) async throws -> RefreshOutcome {
+        let child = RefreshToken(after: spent, in: session.id, key: refreshTokenKey)
+        try await transaction.run(
+            writing.rotation(from: spent, to: child.stored) + [
+                AuditEvent(.tokenRefreshed, by: .user(writing.userID)).insertion(for: request)
+            ])
+        let issued = try await issue(
+            session, refreshToken: child.text, to: user, .tokenRefresh, request, in: transaction)
+        return .refreshed(Refreshed(session: issued, isReuse: false))
+    }
+
     /// What the decision reads: token, session, current token and authentication methods.
-    private static func facts(of token: String) -> PostgresQuery {
+    private static func facts(of token: StoredRefreshToken) -> PostgresQuery {
         """
         select
             t.token, t.revoked, t.updated_at, s.id as session_id, s.user_id, s.created_at as session_created_at,
@@ -147,7 +167,7 @@ extension AuthService {
             order by a.id desc
             limit 1
         ) as active on true
-        where t.token = \(token)
+        where t.token = \(token.text)
         """
     }
 
@@ -155,6 +175,7 @@ extension AuthService {
     private struct Writing {
         let decision: RefreshDecision
         let token: String
+        let activeParent: String?
         let sessionID: UUID
         let userID: UUID
         let userAgent: String?
@@ -165,6 +186,7 @@ extension AuthService {
         ) {
             self.decision = decision
             token = facts.token
+            activeParent = facts.active?.parent
             self.sessionID = sessionID
             self.userID = userID
             userAgent = NewSession.userAgent(of: request)
@@ -179,19 +201,19 @@ extension AuthService {
             """
         }
 
-        func rotation(to child: String) -> [PostgresQuery] {
+        func rotation(from spent: StoredRefreshToken, to child: StoredRefreshToken) -> [PostgresQuery] {
             [
                 """
                 update auth.refresh_tokens
                 set revoked = true, updated_at = clock_timestamp()
-                where token = \(token)
+                where token = \(spent.text)
                 """,
                 """
                 insert into auth.refresh_tokens (
                     instance_id, token, user_id, revoked, created_at, updated_at, parent, session_id
                 )
                 values (
-                    \(UUID.zero), \(child), \(userID.description), false, clock_timestamp(), clock_timestamp(), \(token),
+                    \(UUID.zero), \(child.text), \(userID.description), false, clock_timestamp(), clock_timestamp(), \(spent.text),
                     \(sessionID)
                 )
                 """,

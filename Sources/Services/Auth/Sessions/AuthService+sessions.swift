@@ -22,12 +22,12 @@ extension AuthService {
                 WorkUnit(statementTimeout: configuration.statementTimeout, queries: queries))
             guard let user = Self.signedInUser(results) else { return nil }
             return try await issue(
-                session.facts(), refreshToken: session.refreshToken, to: user, session.method, request)
+                session.facts(), refreshToken: session.refreshToken.text, to: user, session.method, request)
         }
         return try await database.withTransaction(statementTimeout: configuration.statementTimeout) { transaction in
             guard let user = Self.signedInUser(try await transaction.run(queries)) else { return nil }
             return try await issue(
-                session.facts(), refreshToken: session.refreshToken, to: user, session.method, request,
+                session.facts(), refreshToken: session.refreshToken.text, to: user, session.method, request,
                 in: transaction)
         }
     }
@@ -53,7 +53,8 @@ extension AuthService {
             throw AuthError(.userNotFound, "User not found")
         }
         return try await issue(
-            session.facts(), refreshToken: session.refreshToken, to: user, session.method, request, in: transaction)
+            session.facts(), refreshToken: session.refreshToken.text, to: user, session.method, request, in: transaction
+        )
     }
 
     /// The statements that make a session for a user known to be there, with the entry of the audit log.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Cryptography
 import HTTP
 import Postgres
 import Primitives
@@ -7,7 +6,7 @@ import Primitives
 /// A session about to be made: its rows, before they are in the database.
 struct NewSession: Sendable {
     let id: UUID
-    let refreshToken: String
+    let refreshToken: RefreshToken
     let method: AuthenticationMethod
     /// A name for the kind of device or client, for `single_session_per_user`; nil for none.
     var tag: String?
@@ -17,7 +16,7 @@ struct NewSession: Sendable {
 
     init(_ method: AuthenticationMethod, request: HTTPRequest) {
         id = .random()
-        refreshToken = Self.makeRefreshToken()
+        refreshToken = .random()
         self.method = method
         userAgent = Self.userAgent(of: request)
         address = ClientAddress(request.remoteAddress)?.text
@@ -27,9 +26,6 @@ struct NewSession: Sendable {
     func facts(now: Timestamp = .now()) -> SessionFacts {
         SessionFacts(id: id, assuranceLevel: "aal1", methods: [AuthenticationEntry(method, at: now)])
     }
-
-    /// 134 random bits (ASVS 5.0, 7.2.3), in the alphabet of GoTrue's tokens.
-    static func makeRefreshToken() -> String { randomText(26) }
 
     /// Kept to tell one's sessions apart; a client may send any length.
     static func userAgent(of request: HTTPRequest) -> String? {
@@ -52,7 +48,7 @@ struct NewSession: Sendable {
             returning id, user_id
         ), token as (
             insert into auth.refresh_tokens (instance_id, token, user_id, revoked, created_at, updated_at, session_id)
-            select \(UUID.zero), \(refreshToken), session.user_id::text, false, now(), now(), session.id
+            select \(UUID.zero), \(refreshToken.stored.text), session.user_id::text, false, now(), now(), session.id
             from session
         ), method as (
             insert into auth.mfa_amr_claims (id, session_id, created_at, updated_at, authentication_method)
