@@ -2,6 +2,7 @@
 @testable import Auth
 import Foundation
 import HTTP
+import TestSupport
 import Testing
 
 /// The pages about Auth say what the program does.
