@@ -88,6 +88,7 @@ let package = Package(
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "CQRencode",
             ]),
         library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+<<<<<<< HEAD
         library(
             "Services", "Storage",
             [
@@ -95,6 +96,9 @@ let package = Package(
                 "CLinux",
             ]),
         library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "Postgres", "Platform"]),
+=======
+        library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "HTTPClient", "Postgres", "Platform"]),
+>>>>>>> a1d6e06 (vectors: embeddings with the tenant's own key, indexes in the background, forged requests)
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.
@@ -165,7 +169,7 @@ let package = Package(
         tests(
             "VectorsTests",
             [
-                "Vectors", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
+                "Vectors", "Platform", "HTTP", "HTTPClient", "Postgres", "EventLoop", "Cryptography", "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
         tests(

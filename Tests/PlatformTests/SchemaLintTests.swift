@@ -75,7 +75,7 @@ import Testing
                     or has_function_privilege('authenticated', f.oid, 'execute'))
                 and f.oid::regprocedure::text not in (
                     'tenancy.current_tenant()', 'tenancy.current_member_role()', 'tenancy.is_current_admin()',
-                    'tenancy.use_secret(text)')
+                    'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)')
             """,
             "no views, materialised views or foreign tables": """
             select c.oid::regclass from pg_class c

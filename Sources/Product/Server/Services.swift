@@ -73,10 +73,9 @@ struct Services: Sendable {
         tenancy.maxBodyBytes = project.configuration.atoll.tenancy.maxBodyBytes
         tenancy.maxSecretBytes = min(
             project.configuration.atoll.tenancy.maxSecretBytes, TenancyConfiguration.secretByteLimit)
-        TenancyService(
-            configuration: tenancy, database: requests, access: access,
-            vault: SecretVault(keyring: project.secrets.keyring, database: requests), log: log
-        ).register(on: &router)
+        let vault = SecretVault(keyring: project.secrets.keyring, database: requests)
+        TenancyService(configuration: tenancy, database: requests, access: access, vault: vault, log: log)
+            .register(on: &router)
         let vectors = project.configuration.atoll.vectors
         var longLived: [@Sendable () async throws -> Void] = [{ await schema.run() }]
         var vectorsRouter: Router?
@@ -90,6 +89,10 @@ struct Services: Sendable {
                 configuration: configuration, database: requests, access: access, builder: builder, metrics: metrics,
                 version: ServerVersion.current, log: log)
             service.register(on: &router, prefix: "/vectors/v1")
+            EmbeddingsService(
+                configuration: EmbeddingsConfiguration(vectors), client: client, vectors: service, log: log,
+                openSecret: { try await vault.secret(for: $0, of: $1) }
+            ).register(on: &router)
             if vectors.port != 0 {
                 var own = Router()
                 own.cors = router.cors

@@ -21,3 +21,16 @@ extension VectorsConfiguration {
         maintenanceTimeout = settings.maintenanceTimeout
     }
 }
+
+extension EmbeddingsConfiguration {
+    /// The values of `[atoll.vectors]` that begin with `embeddings_`.
+    init(_ settings: ProjectConfiguration.Atoll.Vectors) {
+        self.init()
+        url = settings.embeddingsURL.hasSuffix("/") ? String(settings.embeddingsURL.dropLast()) : settings.embeddingsURL
+        model = settings.embeddingsModel
+        timeout = settings.embeddingsTimeout
+        maxRetries = settings.embeddingsRetries
+        maxTexts = settings.maxEmbeddingTexts
+        centsPerMillionTokens = settings.embeddingsCentsPerMillionTokens
+    }
+}

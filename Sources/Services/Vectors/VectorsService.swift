@@ -8,9 +8,6 @@ package import Primitives
 ///
 /// A request runs as its principal under row level security; the service adds no conditions of its own on tenants.
 package struct VectorsService: Sendable {
-    /// Opens a tenant's key of a third-party service on its behalf; nil when it has none.
-    package typealias OpenSecret = @Sendable (_ service: String, _ principal: Principal) async throws -> SecretString?
-
     let configuration: VectorsConfiguration
     let database: Database
     let access: AccessControl

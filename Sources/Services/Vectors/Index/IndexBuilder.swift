@@ -133,23 +133,26 @@ package final class IndexBuilder: Sendable {
         for row in orphans.rows {
             guard let name = row[0].string else { continue }
             let parent = name.hasPrefix("points") ? "points" : "named_vectors"
-            var detach: PostgresQuery =
-                "alter table vectors.\(identifier: parent) detach partition vectors.\(identifier: name) concurrently"
-            detach.isPrepared = false
-            do { try await database.query(detach) } catch {
+            do {
+                try await alone(
+                    "alter table vectors.\(identifier: parent) detach partition vectors.\(identifier: name) concurrently"
+                )
+            } catch let error as MigrationError {
                 // Detached already, by a run that was interrupted.
-                guard error.sqlState == "42P01" else { throw error }
+                guard (error.cause as? PostgresError)?.sqlState == "42P01" else { throw error }
             }
-            var removal: PostgresQuery = "drop table vectors.\(identifier: name)"
-            removal.isPrepared = false
-            try await database.query(removal)
+            try await alone("drop table vectors.\(identifier: name)")
         }
     }
 
     private func drop(index name: String) async throws {
-        var removal: PostgresQuery = "drop index concurrently if exists vectors.\(identifier: name)"
-        removal.isPrepared = false
-        try await database.query(removal)
+        try await alone("drop index concurrently if exists vectors.\(identifier: name)")
+    }
+
+    /// Runs a statement that does its work in several transactions of its own. It takes no binds.
+    private func alone(_ statement: PostgresQuery) async throws {
+        try await database.run(
+            script: SQLScript("-- \(SQLScript.noTransactionMarker)\n\(statement.sql);"), label: "vectors")
     }
 
     // MARK: Building
@@ -206,7 +209,7 @@ package final class IndexBuilder: Sendable {
                 \(target.kind.rawValue))
             """)
         let start = ContinuousClock.now
-        try await database.query(Self.statement(target, collection, name, after: after, upTo: upTo))
+        try await alone(Self.statement(target, collection, name, after: after, upTo: upTo))
         let old = try await finish(collection, slot, name, replacesAll: replacesAll)
         log.info(
             "index built", .field("collection", collection.id),
@@ -244,7 +247,7 @@ package final class IndexBuilder: Sendable {
         let field = target.field
         let table = (field.slot == 0 ? "points_" : "named_vectors_") + String(collection.bucket)
         let slot: PostgresQuery = field.slot == 0 ? "" : PostgresQuery(sql: "slot = \(field.slot) and ")
-        var statement: PostgresQuery = """
+        return """
             create index concurrently \(identifier: name) on vectors.\(identifier: table)
             using hnsw (
                 (\(IndexPlan.expression(target.kind, field, column: "embedding")))
@@ -252,7 +255,5 @@ package final class IndexBuilder: Sendable {
             with (m = \(PostgresQuery(sql: String(target.links))), ef_construction = \(PostgresQuery(sql: String(target.breadth))))
             where \(slot)version > \(PostgresQuery(sql: String(after))) and version <= \(PostgresQuery(sql: String(upTo)))
             """
-        statement.isPrepared = false
-        return statement
     }
 }
