@@ -126,30 +126,33 @@ static const unsigned char asset_40[] = {
 #embed "sql/migrations/20261121026400_create_usage_recording.sql"
 };
 static const unsigned char asset_41[] = {
-#embed "sql/migrations/20261121027000_limit_tenant_storage.sql"
+#embed "sql/migrations/20261121026500_claim_index_builds.sql"
 };
 static const unsigned char asset_42[] = {
-#embed "sql/migrations/20261121027100_create_storage_uploads.sql"
+#embed "sql/migrations/20261121027000_limit_tenant_storage.sql"
 };
 static const unsigned char asset_43[] = {
-#embed "sql/migrations/20261121027200_account_storage_usage.sql"
+#embed "sql/migrations/20261121027100_create_storage_uploads.sql"
 };
 static const unsigned char asset_44[] = {
-#embed "sql/migrations/20261121027300_create_storage_uploading.sql"
+#embed "sql/migrations/20261121027200_account_storage_usage.sql"
 };
 static const unsigned char asset_45[] = {
-#embed "sql/migrations/20261121027400_create_storage_listing.sql"
+#embed "sql/migrations/20261121027300_create_storage_uploading.sql"
 };
 static const unsigned char asset_46[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121027400_create_storage_listing.sql"
 };
 static const unsigned char asset_47[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_48[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_49[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_50[] = {
 #embed "web/welcome.html"
 };
 
@@ -195,14 +198,15 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121026200_create_vectors_functions.sql", asset_38, sizeof asset_38},
     {"sql/migrations/20261121026300_create_vectors_expressions.sql", asset_39, sizeof asset_39},
     {"sql/migrations/20261121026400_create_usage_recording.sql", asset_40, sizeof asset_40},
-    {"sql/migrations/20261121027000_limit_tenant_storage.sql", asset_41, sizeof asset_41},
-    {"sql/migrations/20261121027100_create_storage_uploads.sql", asset_42, sizeof asset_42},
-    {"sql/migrations/20261121027200_account_storage_usage.sql", asset_43, sizeof asset_43},
-    {"sql/migrations/20261121027300_create_storage_uploading.sql", asset_44, sizeof asset_44},
-    {"sql/migrations/20261121027400_create_storage_listing.sql", asset_45, sizeof asset_45},
-    {"sql/prepare.sql", asset_46, sizeof asset_46},
-    {"web/atoll.css", asset_47, sizeof asset_47},
-    {"web/robots.txt", asset_48, sizeof asset_48},
-    {"web/welcome.html", asset_49, sizeof asset_49},
+    {"sql/migrations/20261121026500_claim_index_builds.sql", asset_41, sizeof asset_41},
+    {"sql/migrations/20261121027000_limit_tenant_storage.sql", asset_42, sizeof asset_42},
+    {"sql/migrations/20261121027100_create_storage_uploads.sql", asset_43, sizeof asset_43},
+    {"sql/migrations/20261121027200_account_storage_usage.sql", asset_44, sizeof asset_44},
+    {"sql/migrations/20261121027300_create_storage_uploading.sql", asset_45, sizeof asset_45},
+    {"sql/migrations/20261121027400_create_storage_listing.sql", asset_46, sizeof asset_46},
+    {"sql/prepare.sql", asset_47, sizeof asset_47},
+    {"web/atoll.css", asset_48, sizeof asset_48},
+    {"web/robots.txt", asset_49, sizeof asset_49},
+    {"web/welcome.html", asset_50, sizeof asset_50},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

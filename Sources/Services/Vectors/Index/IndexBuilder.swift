@@ -8,7 +8,7 @@ internal import Synchronization
 ///
 /// A collection that has outgrown the shared partitions is moved into its own; then an index is built over the points that were
 /// last written up to a moment. What is written later is searched exactly until the next index, so that no write waits for a
-/// graph. One server at a time builds: an advisory lock says which.
+/// graph. Of several servers on one database the one whose row in `vectors.indexes` was first builds.
 package final class IndexBuilder: Sendable {
     private let database: Database
     private let thresholdKilobytes: Int
@@ -113,8 +113,20 @@ package final class IndexBuilder: Sendable {
 
     /// Removes what an interrupted build or a deleted collection has left.
     private func tidy() async throws {
+        // A build that another server is at shows its progress.
         let stale = try await database.query(
-            "select i.collection_id, i.slot, i.after, i.up_to, i.name from vectors.indexes as i where not i.ready")
+            """
+            select i.name
+            from vectors.indexes as i
+            inner join vectors.collections as c on c.id = i.collection_id
+            where not i.ready and i.created_at < now() - interval '10 seconds'
+                and not exists (
+                    select
+                    from pg_catalog.pg_stat_progress_create_index as b
+                    inner join pg_catalog.pg_class as t on t.oid = b.relid
+                    where t.relnamespace = 'vectors'::regnamespace
+                        and t.relname in ('points_' || c.bucket, 'named_vectors_' || c.bucket))
+            """)
         for row in stale.rows {
             guard let name = row["name"].string else { continue }
             try await drop(index: name)
@@ -139,7 +151,7 @@ package final class IndexBuilder: Sendable {
                 )
             } catch let error as MigrationError {
                 // Detached already, by a run that was interrupted.
-                guard (error.cause as? PostgresError)?.sqlState == "42P01" else { throw error }
+                guard error.cause?.sqlState == "42P01" else { throw error }
             }
             try await alone("drop table vectors.\(identifier: name)")
         }
@@ -201,13 +213,15 @@ package final class IndexBuilder: Sendable {
         let after = replacesAll ? 0 : collection.indexedUpTo(slot)
         let upTo = Int(Timestamp.now().unixMicroseconds)
         let name = "graph_\(collection.id)_\(slot)_\(upTo)"
-        try await database.query(
+        let claim = try await database.query(
             """
             insert into vectors.indexes (collection_id, slot, after, up_to, name, kind)
             values (
                 \(collection.id)::bigint, \(slot)::smallint, \(after)::bigint, \(upTo)::bigint, \(name),
                 \(target.kind.rawValue))
+            on conflict do nothing
             """)
+        guard claim.affectedRows == 1 else { return }
         let start = ContinuousClock.now
         try await alone(Self.statement(target, collection, name, after: after, upTo: upTo))
         let old = try await finish(collection, slot, name, replacesAll: replacesAll)
