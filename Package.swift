@@ -88,17 +88,13 @@ let package = Package(
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "CQRencode",
             ]),
         library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
-<<<<<<< HEAD
         library(
             "Services", "Storage",
             [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Images", "Postgres", "Platform",
                 "CLinux",
             ]),
-        library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "Postgres", "Platform"]),
-=======
         library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "HTTPClient", "Postgres", "Platform"]),
->>>>>>> a1d6e06 (vectors: embeddings with the tenant's own key, indexes in the background, forged requests)
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.

@@ -57,15 +57,20 @@ struct OperationWriter {
 
     // MARK: Upserting
 
-    /// Whose the rows will be. Only the service key may write to a shared collection in somebody's name: the payload's
-    /// `user_id` says in whose.
-    private func tenant(ofPayload payload: PostgresQuery) -> PostgresQuery {
-        if let own = collection.tenantID { return "\(own)::uuid" }
-        if !caller.isService || caller.tenant != nil { return "\(caller.tenant)::uuid" }
-        return """
-            case when \(payload) ? 'user_id' then coalesce(vectors.tenant_of_user(\(payload) ->> 'user_id'), \(UUID.zero)::uuid)
-                else \(UUID.zero)::uuid end
+    /// Whose the rows will be, and what has to be joined to know. Only the service key may write to a shared collection in
+    /// somebody's name: the payload's `user_id` says in whose. Each name is looked up once a batch.
+    private var tenantOfRow: (expression: PostgresQuery, join: PostgresQuery) {
+        if let own = collection.tenantID { return ("\(own)::uuid", "") }
+        if !caller.isService || caller.tenant != nil { return ("\(caller.tenant)::uuid", "") }
+        return (
+            "coalesce(t.tenant_id, \(UUID.zero)::uuid)",
             """
+            left join (
+                select o.owner, vectors.tenant_of_user(o.owner) as tenant_id
+                from (select distinct i.payload ->> 'user_id' as owner from i) as o
+            ) as t on t.owner = i.payload ->> 'user_id'
+            """
+        )
     }
 
     private func upsert(_ batch: PointBatch, _ version: Int) throws -> [PostgresQuery] {
@@ -83,13 +88,18 @@ struct OperationWriter {
         }
         var writer = FilterWriter(collection)
         let replaced: PostgresQuery = try filter.map { "where \(try writer.condition($0))" } ?? ""
+        let tenant = tenantOfRow
         let rows: PostgresQuery = """
+            with i as (
+                select i.id, i.embedding, i.payload
+                from unnest(\(ids)::bytea[], \(vectors), \(batch.payloadsParameter(order))::jsonb[])
+                    as i (id, embedding, payload)
+            )
             select
                 \(collection.idExpression) as collection_id, \(version)::bigint as version,
-                \(collection.bucketLiteral) as bucket, \(tenant(ofPayload: "i.payload")) as tenant_id,
+                \(collection.bucketLiteral) as bucket, \(tenant.expression) as tenant_id,
                 \(collection.tenantID == nil)::boolean as is_shared, i.id, i.embedding, i.payload
-            from unnest(\(ids)::bytea[], \(vectors), \(batch.payloadsParameter(order))::jsonb[])
-                as i (id, embedding, payload)
+            from i \(tenant.join)
             """
         var queries: [PostgresQuery]
         switch batch.mode {
