@@ -85,7 +85,7 @@ def run(bench):
     folder = pathlib.Path(tempfile.mkdtemp(prefix="atoll-bench-"))
     (folder / "files").mkdir()
     folder.chmod(0o755)
-    atoll = Atoll({"20260101000000_files.sql": MIGRATION}, '[storage]\nfile_size_limit = "2GiB"\n')
+    atoll = Atoll({"20260101000000_files.sql": MIGRATION}, '[storage]\nfile_size_limit = "2GiB"\n[atoll.vectors]\nport = 0\n')
     server = None
     try:
         atoll.start()
