@@ -187,7 +187,7 @@ def searches(count, size):
     queries = (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
     expected = truth(vectors, queries)
     client = Client()
-    create(client, "searched", size)
+    create(client, "searched", size, optimizers_config={"indexing_threshold": 1000})
     encoded = bodies(vectors)
     upload("searched", encoded, 2)
     asked = [json.dumps({"query": q.tolist(), "limit": 10, "params": {"hnsw_ef": 100}}).encode() for q in queries]

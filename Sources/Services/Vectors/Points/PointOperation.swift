@@ -120,14 +120,14 @@ struct OperationWriter {
                 """
             ]
         case .updateOnly:
+            let isMeant: PostgresQuery = try filter.map { "and \(try writer.condition($0))" } ?? ""
             queries = [
                 """
                 update vectors.points as p
                 set version = i.version, embedding = i.embedding, payload = i.payload
                 from (\(rows)) as i
                 where p.bucket = \(collection.bucketLiteral) and p.tenant_id = i.tenant_id
-                    and p.collection_id = i.collection_id and p.id = i.id \(filter == nil ? "" : " and ")
-                    \(try filter.map { try writer.condition($0) } ?? "")
+                    and p.collection_id = i.collection_id and p.id = i.id \(isMeant)
                 """
             ]
         }

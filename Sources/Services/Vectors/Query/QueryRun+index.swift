@@ -48,6 +48,7 @@ extension QueryRun {
     ) throws -> PostgresQuery {
         let scoring = Scoring(collection: collection, field: search.field)
         let conditions = try conditions(search)
+        let direction: PostgresQuery = scoring.isAscending(search.query) ? "asc" : "desc"
         let version: PostgresQuery = search.field.slot == 0 ? "p.version" : "v.version"
         let wanted = search.limit + search.offset
         let score = scoring.score(search.query)
@@ -72,11 +73,10 @@ extension QueryRun {
                 (
                     select \(columns) from \(scoring.source)
                     where \(scoring.scope) and \(version) > \(PostgresQuery(sql: String(last))) \(conditions)
-                    order by score \(scoring.isAscending(search.query) ? "asc" : "desc") limit \(wanted)::bigint
+                    order by score \(direction) limit \(wanted)::bigint
                 )
                 """)
         }
-        let direction: PostgresQuery = scoring.isAscending(search.query) ? "asc" : "desc"
         return """
             select \(collection.columns(search.selection)), s.score
             from (
