@@ -79,13 +79,18 @@ let package = Package(
                 "CAssets",
                 "CLinux",
             ]),
+        library("Platform", "Jobs", ["Primitives", "EventLoop", "Postgres"]),
+        library(
+            "Platform", "Mail",
+            ["Primitives", "EventLoop", "Cryptography", "HTTPClient", "Postgres", "Jobs"]),
         library("Platform", "EmbeddedPostgres", ["Primitives", "EventLoop", "Processes", "CLinux"]),
 
         // Services: never import each other.
         library(
             "Services", "Auth",
             [
-                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "CQRencode",
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "Mail",
+                "CQRencode",
             ]),
         library("Services", "REST", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
         library(
@@ -95,6 +100,7 @@ let package = Package(
                 "CLinux",
             ]),
         library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "HTTPClient", "Postgres", "Platform"]),
+        library("Services", "MailCatcher", ["Primitives", "EventLoop", "HTTP", "Mail", "CLinux"]),
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.
@@ -104,7 +110,8 @@ let package = Package(
             "Product", "Server",
             [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Images", "Processes", "Postgres",
-                "Platform", "EmbeddedPostgres", "Auth", "REST", "Storage", "Tenancy", "Vectors", "Console", "CLinux",
+                "Platform", "Jobs", "Mail", "EmbeddedPostgres", "Auth", "REST", "Storage", "Tenancy", "MailCatcher",
+                "Vectors", "Console", "CLinux",
             ]),
         .executableTarget(
             name: "atoll",
@@ -128,6 +135,11 @@ let package = Package(
         tests(
             "HTTPClientTests",
             ["HTTPClient", "HTTP", "EventLoop", "Primitives", "TestSupport"]),
+        tests("MailCatcherTests", ["MailCatcher", "Mail", "Primitives"]),
+        tests("MailTests", ["Mail", "Primitives"]),
+        tests(
+            "JobsTests",
+            ["Jobs", "Postgres", "EventLoop", "Primitives", "PlatformTestSupport", "TestSupport"]),
         tests(
             "PostgresTests", ["Postgres", "EventLoop", "EmbeddedPostgres", "Processes", "Primitives", "TestSupport"]),
         tests(
@@ -142,8 +154,8 @@ let package = Package(
         tests(
             "AuthTests",
             [
-                "Auth", "Platform", "HTTP", "HTTPClient", "Postgres", "Cryptography", "EventLoop", "Primitives",
-                "PlatformTestSupport", "TestSupport",
+                "Auth", "Platform", "HTTP", "HTTPClient", "Postgres", "Cryptography", "EventLoop", "Primitives", "Jobs",
+                "Mail", "MailCatcher", "PlatformTestSupport", "TestSupport",
             ]),
         tests(
             "RESTTests",

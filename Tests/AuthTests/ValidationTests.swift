@@ -101,7 +101,7 @@ import Testing
         let body = #"{"email":"A@b.c","password":"secret","phone":null,"data":null,"gotrue_meta_security":{}}"#
         let form = try SignupForm(
             try RequestFields(parsing: Array(body.utf8)), AuthConfiguration(issuer: "", version: ""))
-        guard case .email(let email, let password, let data) = form else {
+        guard case .email(let email, let password, let data, nil) = form else {
             Issue.record("no e-mail form")
             return
         }

@@ -15,7 +15,6 @@ extension AuthConfiguration {
         isEmailEnabled = auth.email.enableSignup
         isAnonymousSignInEnabled = auth.enableAnonymousSignIns
         areEmailConfirmationsEnabled = auth.email.enableConfirmations
-        externalURL = project.authURL.hasSuffix("/") ? String(project.authURL.dropLast()) : project.authURL
         siteURL = auth.siteURL
         redirectPatterns = auth.additionalRedirectURLs
         flowStateLifetime = project.configuration.atoll.auth.flowStateLifetime
@@ -50,6 +49,7 @@ extension AuthConfiguration {
         retention.spentTokens = limits.spentTokenRetention
         retention.auditLog = limits.auditLogRetention
         factors.challengeLifetime = limits.factorChallengeLifetime
+        flows = AuthFlowConfiguration(project)
         let rates = auth.rateLimit
         rateLimits.set(
             .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn, to: rates.signInSignUps)
@@ -111,5 +111,25 @@ extension ExternalProviderSettings {
         keyID = provider.keyID
         skipsNonceCheck = provider.skipNonceCheck
         isEmailOptional = provider.emailOptional
+    }
+}
+
+extension AuthFlowConfiguration {
+    fileprivate init(_ project: Project) {
+        self.init()
+        let auth = project.configuration.auth
+        let limits = project.configuration.atoll.auth
+        otpLength = auth.email.otpLength
+        otpLifetime = auth.email.otpExpiry
+        smsOTPLifetime = limits.smsCodeLifetime
+        maxCodeAttempts = limits.maxCodeAttempts
+        emailPause = auth.email.maxFrequency
+        smsPause = auth.sms.maxFrequency
+        uniformResponseTime = limits.uniformResponseTime
+        areEmailChangesDoublyConfirmed = auth.email.doubleConfirmChanges
+        isPasswordChangeSecured = auth.email.securePasswordChange
+        requiresCurrentPassword = limits.requiresCurrentPassword
+        isPhoneEnabled = auth.sms.enableSignup
+        arePhoneConfirmationsEnabled = auth.sms.enableConfirmations
     }
 }

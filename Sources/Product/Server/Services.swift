@@ -26,6 +26,7 @@ struct Services: Sendable {
     private let files: ProjectFiles?
     /// Run once, before the server takes requests.
     let seeds: BucketSeeds?
+    private let mailing: Mailing
 
     init(
         _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
@@ -44,6 +45,8 @@ struct Services: Sendable {
         let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys(), clockSkew: .seconds(30)))
         let access = AccessControl(
             keys: keys, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
+        let mailing = try Mailing(project, loops: loops)
+        self.mailing = mailing
         client = try HTTPClient(loops: loops)
         var issuerLimits = OpenIDIssuer.Limits()
         issuerLimits.pause = project.configuration.atoll.auth.issuerPause
@@ -52,8 +55,8 @@ struct Services: Sendable {
             client: client, limits: issuerLimits, log: log)
         let auth = AuthService(
             configuration: try AuthConfiguration(project, version: ServerVersion.current), database: accounts,
-            access: access, workers: workers, client: client, keyring: project.secrets.keyring, log: log,
-            metrics: metrics)
+            access: access, workers: workers, client: client, messaging: mailing.messaging,
+            keyring: project.secrets.keyring, log: log, metrics: metrics)
 
         var router = Router()
         if !thirdParties.isEmpty { router.preparation = { await thirdParties.prepare(for: $0) } }
@@ -124,6 +127,9 @@ struct Services: Sendable {
         longLived.append { try await keyWatch.run() }
         longLived.append { try await thirdParties.run() }
         longLived.append { await auth.runRetention() }
+        guard let loop = loops.first else { preconditionFailure("a server runs on a loop") }
+        longLived.append { try await mailing.serve(on: loop) }
+        longLived.append { await mailing.send(from: accounts, loop: loop, log: log, metrics: metrics) }
         self.longLived = longLived
         self.databases = databases
     }
@@ -172,6 +178,7 @@ struct Services: Sendable {
     func shutdown() async {
         await client.shutdown()
         await files?.shutdown()
+        await mailing.shutdown()
         for database in databases { await database.shutdown() }
     }
 }

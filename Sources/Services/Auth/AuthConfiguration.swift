@@ -72,6 +72,9 @@ package struct AuthConfiguration: Sendable {
     package var factors = FactorConfiguration()
     package var retention = RetentionConfiguration()
 
+    /// Codes and links.
+    package var flows = AuthFlowConfiguration()
+
     /// What the project has a say in, and how.
     package var hooks: [AuthHook: AuthHook.Target] = [:]
     package var hookLimits = HookLimits()
@@ -115,7 +118,7 @@ package struct AuthConfiguration: Sendable {
 
     /// What is wrong with the values, each naming its key of `[auth]`; empty when all is well.
     package var problems: [String] {
-        var problems: [String] = []
+        var problems = flows.problems
         if !(1...604_800).contains(accessTokenLifetime.components.seconds) {
             problems.append("jwt_expiry must be between 1 and 604800 seconds")
         }

@@ -51,11 +51,12 @@ extension AuthService {
         for name in Self.providerNames { external[name] = .bool(providers[name] != nil) }
         for name in providers.keys.sorted() { external[name] = true }
         external["email"] = .bool(configuration.isEmailEnabled)
-        external["phone"] = false
+        external["phone"] = .bool(configuration.flows.isPhoneEnabled)
         return .json([
             "external": .object(external), "disable_signup": .bool(!configuration.isSignupEnabled),
-            "mailer_autoconfirm": .bool(!configuration.areEmailConfirmationsEnabled), "phone_autoconfirm": false,
-            "sms_provider": "", "saml_enabled": false, "saml_private_key_next_configured": false,
+            "mailer_autoconfirm": .bool(!configuration.areEmailConfirmationsEnabled),
+            "phone_autoconfirm": .bool(!configuration.flows.arePhoneConfirmationsEnabled),
+            "sms_provider": .string(messenger.name), "saml_enabled": false, "saml_private_key_next_configured": false,
             "passkeys_enabled": false,
         ])
     }

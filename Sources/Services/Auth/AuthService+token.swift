@@ -25,30 +25,31 @@ extension AuthService {
         let email = try fields.text("email")
         let phone = try fields.text("phone")
         let password = try fields.text("password")
-        guard phone.isEmpty else {
-            throw AuthError(.phoneProviderDisabled, "Phone logins are disabled", status: 422)
+        guard email.isEmpty != phone.isEmpty else { throw AuthError(.validationFailed, "missing email or phone") }
+        guard email.isEmpty ? configuration.flows.isPhoneEnabled : configuration.isEmailEnabled else {
+            throw email.isEmpty
+                ? AuthError(.phoneProviderDisabled, "Phone logins are disabled", status: 422)
+                : AuthError(.emailProviderDisabled, "Email logins are disabled", status: 422)
         }
-        guard !email.isEmpty else { throw AuthError(.validationFailed, "missing email or phone") }
-        guard configuration.isEmailEnabled else {
-            throw AuthError(.emailProviderDisabled, "Email logins are disabled", status: 422)
-        }
-        return try await grant(Login(email: email), password, request)
+        return try await grant(email.isEmpty ? Login(phone: phone) : Login(email: email), password, request)
     }
 
     /// What a password is given for: an address or number as the client sent it.
     private struct Login {
         /// Nil for what can be no address, which is answered like an unknown one.
-        let email: EmailAddress?
+        let address: AccountAddress?
+        let isPhone: Bool
         /// Names the account in limits, whether there is one or not.
-        let limitKey: String
+        var limitKey: String { address?.text ?? "" }
 
         init(email: String) {
-            self.email = EmailAddress(email)
-            limitKey = self.email?.text ?? ""
+            address = EmailAddress(email).map { .email($0) }
+            isPhone = false
         }
 
-        var condition: PostgresQuery {
-            "u.email = \(email?.text) and not u.is_sso_user and u.deleted_at is null"
+        init(phone: String) {
+            address = PhoneNumber(phone).map { .phone($0) }
+            isPhone = true
         }
     }
 
@@ -78,8 +79,10 @@ extension AuthService {
             throw Self.invalidCredentials
         }
         guard !account.user.isBanned(at: .now()) else { throw AuthError(.userBanned, "User is banned") }
-        guard account.user.emailConfirmedAt != nil else {
-            throw AuthError(.emailNotConfirmed, "Email not confirmed")
+        guard (login.isPhone ? account.user.phoneConfirmedAt : account.user.emailConfirmedAt) != nil else {
+            throw login.isPhone
+                ? AuthError(.phoneNotConfirmed, "Phone not confirmed", status: 400)
+                : AuthError(.emailNotConfirmed, "Email not confirmed")
         }
         var issued = try await signIn(account.user, verifiedHash: hash, verdict, request)
         issued.weakPassword = await weakness(of: password, request)
@@ -103,7 +106,7 @@ extension AuthService {
     }
 
     private func account(_ login: Login, _ address: ClientAddress?) async throws -> Account? {
-        guard login.email != nil else { return nil }
+        guard let condition = login.address?.condition else { return nil }
         let lookUp: PostgresQuery = """
             select
                 u.encrypted_password,
@@ -111,11 +114,11 @@ extension AuthService {
                     select from auth.sessions as s where s.user_id = u.id and s.ip = \(address?.text)::inet
                 ) as knows_address
             from auth.users as u
-            where \(login.condition)
+            where \(condition)
             """
         let unit = WorkUnit(
             readOnly: true, statementTimeout: configuration.statementTimeout,
-            queries: [lookUp, AuthUser.selection + "where \(login.condition)"])
+            queries: [lookUp, AuthUser.selection + "where \(condition)"])
         let results = try await database.run(unit)
         guard results.count == 2, let secret = results[0].onlyRow, let row = results[1].onlyRow,
             let user = AuthUser(row: row)

@@ -27,6 +27,10 @@ package struct AuthService: Sendable {
     let keyring: Keyring
     /// Makes a refresh token from its parent; see ``RefreshToken``.
     let refreshTokenKey: [UInt8]
+    /// Mail and text messages.
+    let messaging: AuthMessaging
+    let mailPauses: SendingPauses
+    let messagePauses: SendingPauses
     let client: HTTPClient
     let log: Log
     let counters: AuthCounters
@@ -48,7 +52,7 @@ package struct AuthService: Sendable {
     ///   - workers: where passwords are hashed; its queue bounds how many wait.
     package init(
         configuration: AuthConfiguration, database: Database, access: AccessControl,
-        workers: WorkerPool, client: HTTPClient, keyring: Keyring, log: Log, metrics: Metrics
+        workers: WorkerPool, client: HTTPClient, messaging: AuthMessaging, keyring: Keyring, log: Log, metrics: Metrics
     ) {
         self.configuration = configuration
         self.database = database
@@ -72,6 +76,10 @@ package struct AuthService: Sendable {
             targets: configuration.hooks, database: database, client: client, limits: configuration.hookLimits)
         self.keyring = keyring
         refreshTokenKey = keyring.subkey(for: "refresh tokens")
+        self.messaging = messaging
+        let maxAddresses = configuration.rateLimits.maxAddresses
+        mailPauses = SendingPauses(configuration.flows.emailPause, maxAddresses: maxAddresses)
+        messagePauses = SendingPauses(configuration.flows.smsPause, maxAddresses: maxAddresses)
         self.client = client
         self.log = log.with(.field("service", "auth"))
     }
@@ -85,6 +93,7 @@ package struct AuthService: Sendable {
             registerFactors(on: &router)
             registerAdministration(on: &router)
             registerUnavailable(on: &router)
+            registerFlows(on: &router)
         }
     }
 
@@ -124,6 +133,12 @@ package struct AuthService: Sendable {
             return error.response
         }
         let error = AuthError(error)
+        note(error, request)
+        return error.response(to: request)
+    }
+
+    /// Counts a refusal, and logs what the client is not told.
+    func note(_ error: AuthError, _ request: HTTPRequest) {
         counters.refused(error.code)
         if let cause = error.cause, error.status.code >= 500 { record(cause, error.code.rawValue, request) }
         if let limit = error.limit {
@@ -131,7 +146,6 @@ package struct AuthService: Sendable {
                 "auth limit reached", .field("request_id", request.id), .field("setting", limit),
                 .field("address", request.remoteAddress))
         }
-        return error.response(to: request)
     }
 
     private func record(_ cause: any Error, _ code: String, _ request: HTTPRequest) {

@@ -46,14 +46,17 @@ struct RequestFields: Sendable {
         }
     }
 
-    /// A truth value; false when it is absent or null.
-    func flag(_ name: String) throws(AuthError) -> Bool {
+    /// A truth value; false, or what is given, when it is absent or null.
+    func flag(_ name: String, default fallback: Bool = false) throws(AuthError) -> Bool {
         switch members[name] {
-        case nil, .null: return false
+        case nil, .null: return fallback
         case .bool(let value): return value
         default: throw Self.wrongType(name, "a boolean")
         }
     }
+
+    /// Whether the member is there and not null.
+    func has(_ name: String) -> Bool { members[name].map { !$0.isNull } ?? false }
 
     private static func wrongType(_ name: String, _ expected: String) -> AuthError {
         AuthError(.badJSON, "Could not parse request body as JSON: \(name) must be \(expected)")

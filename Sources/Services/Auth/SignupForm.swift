@@ -3,7 +3,8 @@ import Primitives
 
 /// A checked request to make an account.
 enum SignupForm: Sendable {
-    case email(EmailAddress, password: String, data: JSONObject)
+    case email(EmailAddress, password: String, data: JSONObject, CodeChallenge?)
+    case phone(PhoneNumber, password: String, data: JSONObject, MessageChannel)
     case anonymous(data: JSONObject)
 
     /// - Throws: what the body, or the configuration, does not allow.
@@ -19,23 +20,35 @@ enum SignupForm: Sendable {
             throw AuthError(
                 .validationFailed, "Only an email address or phone number should be provided on signup.")
         }
-        guard phone.isEmpty else { throw AuthError(.phoneProviderDisabled, "Phone signups are disabled") }
-        if email.isEmpty {
+        if email.isEmpty, phone.isEmpty {
             guard configuration.isAnonymousSignInEnabled else {
                 throw AuthError(.anonymousProviderDisabled, "Anonymous sign-ins are disabled")
             }
             self = .anonymous(data: data)
             return
         }
+        if email.isEmpty {
+            guard configuration.flows.isPhoneEnabled else {
+                throw AuthError(.phoneProviderDisabled, "Phone signups are disabled")
+            }
+            try Self.check(password, configuration)
+            self = .phone(
+                try PhoneNumber(checking: phone), password: password, data: data, try MessageChannel(fields))
+            return
+        }
         guard configuration.isEmailEnabled else {
             throw AuthError(.emailProviderDisabled, "Email signups are disabled")
         }
-        try PasswordPolicy(
-            minLength: configuration.minPasswordLength, requirement: configuration.passwordRequirement
-        ).check(password)
+        try Self.check(password, configuration)
         guard let address = EmailAddress(email) else {
             throw AuthError(.validationFailed, "Unable to validate email address: invalid format")
         }
-        self = .email(address, password: password, data: data)
+        self = .email(address, password: password, data: data, try CodeChallenge(fields))
+    }
+
+    private static func check(_ password: String, _ configuration: AuthConfiguration) throws(AuthError) {
+        try PasswordPolicy(
+            minLength: configuration.minPasswordLength, requirement: configuration.passwordRequirement
+        ).check(password)
     }
 }

@@ -111,48 +111,54 @@ static const unsigned char asset_35[] = {
 #embed "sql/migrations/20261121023100_create_auth_used_codes.sql"
 };
 static const unsigned char asset_36[] = {
-#embed "sql/migrations/20261121026000_create_vectors_collections.sql"
+#embed "sql/migrations/20261121024000_create_jobs.sql"
 };
 static const unsigned char asset_37[] = {
-#embed "sql/migrations/20261121026100_create_vectors_points.sql"
+#embed "sql/migrations/20261121024100_extend_one_time_tokens.sql"
 };
 static const unsigned char asset_38[] = {
-#embed "sql/migrations/20261121026200_create_vectors_functions.sql"
+#embed "sql/migrations/20261121026000_create_vectors_collections.sql"
 };
 static const unsigned char asset_39[] = {
-#embed "sql/migrations/20261121026300_create_vectors_expressions.sql"
+#embed "sql/migrations/20261121026100_create_vectors_points.sql"
 };
 static const unsigned char asset_40[] = {
-#embed "sql/migrations/20261121026400_create_usage_recording.sql"
+#embed "sql/migrations/20261121026200_create_vectors_functions.sql"
 };
 static const unsigned char asset_41[] = {
-#embed "sql/migrations/20261121026500_claim_index_builds.sql"
+#embed "sql/migrations/20261121026300_create_vectors_expressions.sql"
 };
 static const unsigned char asset_42[] = {
-#embed "sql/migrations/20261121027000_limit_tenant_storage.sql"
+#embed "sql/migrations/20261121026400_create_usage_recording.sql"
 };
 static const unsigned char asset_43[] = {
-#embed "sql/migrations/20261121027100_create_storage_uploads.sql"
+#embed "sql/migrations/20261121026500_claim_index_builds.sql"
 };
 static const unsigned char asset_44[] = {
-#embed "sql/migrations/20261121027200_account_storage_usage.sql"
+#embed "sql/migrations/20261121027000_limit_tenant_storage.sql"
 };
 static const unsigned char asset_45[] = {
-#embed "sql/migrations/20261121027300_create_storage_uploading.sql"
+#embed "sql/migrations/20261121027100_create_storage_uploads.sql"
 };
 static const unsigned char asset_46[] = {
-#embed "sql/migrations/20261121027400_create_storage_listing.sql"
+#embed "sql/migrations/20261121027200_account_storage_usage.sql"
 };
 static const unsigned char asset_47[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121027300_create_storage_uploading.sql"
 };
 static const unsigned char asset_48[] = {
-#embed "web/atoll.css"
+#embed "sql/migrations/20261121027400_create_storage_listing.sql"
 };
 static const unsigned char asset_49[] = {
-#embed "web/robots.txt"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_50[] = {
+#embed "web/atoll.css"
+};
+static const unsigned char asset_51[] = {
+#embed "web/robots.txt"
+};
+static const unsigned char asset_52[] = {
 #embed "web/welcome.html"
 };
 
@@ -193,20 +199,22 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121010100_restrict_statement_statistics.sql", asset_33, sizeof asset_33},
     {"sql/migrations/20261121023000_create_auth_sso.sql", asset_34, sizeof asset_34},
     {"sql/migrations/20261121023100_create_auth_used_codes.sql", asset_35, sizeof asset_35},
-    {"sql/migrations/20261121026000_create_vectors_collections.sql", asset_36, sizeof asset_36},
-    {"sql/migrations/20261121026100_create_vectors_points.sql", asset_37, sizeof asset_37},
-    {"sql/migrations/20261121026200_create_vectors_functions.sql", asset_38, sizeof asset_38},
-    {"sql/migrations/20261121026300_create_vectors_expressions.sql", asset_39, sizeof asset_39},
-    {"sql/migrations/20261121026400_create_usage_recording.sql", asset_40, sizeof asset_40},
-    {"sql/migrations/20261121026500_claim_index_builds.sql", asset_41, sizeof asset_41},
-    {"sql/migrations/20261121027000_limit_tenant_storage.sql", asset_42, sizeof asset_42},
-    {"sql/migrations/20261121027100_create_storage_uploads.sql", asset_43, sizeof asset_43},
-    {"sql/migrations/20261121027200_account_storage_usage.sql", asset_44, sizeof asset_44},
-    {"sql/migrations/20261121027300_create_storage_uploading.sql", asset_45, sizeof asset_45},
-    {"sql/migrations/20261121027400_create_storage_listing.sql", asset_46, sizeof asset_46},
-    {"sql/prepare.sql", asset_47, sizeof asset_47},
-    {"web/atoll.css", asset_48, sizeof asset_48},
-    {"web/robots.txt", asset_49, sizeof asset_49},
-    {"web/welcome.html", asset_50, sizeof asset_50},
+    {"sql/migrations/20261121024000_create_jobs.sql", asset_36, sizeof asset_36},
+    {"sql/migrations/20261121024100_extend_one_time_tokens.sql", asset_37, sizeof asset_37},
+    {"sql/migrations/20261121026000_create_vectors_collections.sql", asset_38, sizeof asset_38},
+    {"sql/migrations/20261121026100_create_vectors_points.sql", asset_39, sizeof asset_39},
+    {"sql/migrations/20261121026200_create_vectors_functions.sql", asset_40, sizeof asset_40},
+    {"sql/migrations/20261121026300_create_vectors_expressions.sql", asset_41, sizeof asset_41},
+    {"sql/migrations/20261121026400_create_usage_recording.sql", asset_42, sizeof asset_42},
+    {"sql/migrations/20261121026500_claim_index_builds.sql", asset_43, sizeof asset_43},
+    {"sql/migrations/20261121027000_limit_tenant_storage.sql", asset_44, sizeof asset_44},
+    {"sql/migrations/20261121027100_create_storage_uploads.sql", asset_45, sizeof asset_45},
+    {"sql/migrations/20261121027200_account_storage_usage.sql", asset_46, sizeof asset_46},
+    {"sql/migrations/20261121027300_create_storage_uploading.sql", asset_47, sizeof asset_47},
+    {"sql/migrations/20261121027400_create_storage_listing.sql", asset_48, sizeof asset_48},
+    {"sql/prepare.sql", asset_49, sizeof asset_49},
+    {"web/atoll.css", asset_50, sizeof asset_50},
+    {"web/robots.txt", asset_51, sizeof asset_51},
+    {"web/welcome.html", asset_52, sizeof asset_52},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

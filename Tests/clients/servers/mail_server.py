@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real SMTP server for tests: aiosmtpd on a free port of 127.0.0.1.
+"""A real SMTP server for tests: aiosmtpd on 127.0.0.1, on a free port unless one is named.
 
-    mail_server.py FOLDER [--tls none|starttls|implicit] [--login USER:PASSWORD]
+    mail_server.py FOLDER [--port PORT] [--tls none|starttls|implicit] [--login USER:PASSWORD]
 
 writes FOLDER/ready.json once it listens, and each mail it took to FOLDER/mail-N.json. What it answers depends on the recipient:
 refused@... 550, later@... 451 (the first two times), slow@... nothing for a minute, drop@... takes the mail and closes the connection.
@@ -89,6 +89,7 @@ class Handler:
 async def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--tls", choices=["none", "starttls", "implicit"], default="none")
     parser.add_argument("--login")
     given = parser.parse_args()
@@ -113,7 +114,7 @@ async def main():
             "auth_require_tls": given.tls == "starttls",
         }
     server = await asyncio.get_running_loop().create_server(
-        lambda: SMTP(handler, **settings), "127.0.0.1", 0, ssl=context if given.tls == "implicit" else None
+        lambda: SMTP(handler, **settings), "127.0.0.1", given.port, ssl=context if given.tls == "implicit" else None
     )
     facts = {
         "port": server.sockets[0].getsockname()[1],

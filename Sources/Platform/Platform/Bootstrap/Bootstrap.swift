@@ -52,7 +52,7 @@ package struct Bootstrap: Sendable {
     /// Every role the platform makes.
     package static let roles =
         loginRoles + [
-            "anon", "authenticated", "service_role", "supabase_realtime_admin", "atoll_tenancy",
+            "anon", "authenticated", "service_role", "supabase_realtime_admin", "atoll_tenancy", "atoll_jobs",
         ]
     /// The owner of what a project's migrations make.
     package static let projectRole = "postgres"

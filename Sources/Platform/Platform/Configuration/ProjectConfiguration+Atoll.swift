@@ -24,6 +24,7 @@ extension ProjectConfiguration {
         package var storage = StorageFiles()
         package var tenancy = Tenancy()
         package var vectors = Vectors()
+        package var mail = Mail()
 
         package init() {}
 
@@ -71,6 +72,7 @@ extension ProjectConfiguration {
             Field.section("storage", \.storage, "Storage beyond `[storage]`.")
             Field.section("tenancy", \.tenancy, "Tenants.")
             Field.section("vectors", \.vectors, "Vectors: Qdrant's REST API.")
+            Field.section("mail", \.mail, "Mail beyond `[auth.email.smtp]` and `[inbucket]`.")
         }
 
         package enum LogFormat: String, Sendable, CaseIterable {
@@ -289,9 +291,32 @@ extension ProjectConfiguration {
             package var maxLimitedAddresses = 65_536
             package var exemptsLoopback = true
 
+            package var smsCodeLifetime: Duration = .seconds(60)
+            package var smsBaseURL: String?
+            package var maxCodeAttempts = 10
+            package var uniformResponseTime: Duration = .milliseconds(250)
+            package var requiresCurrentPassword = false
+
             package init() {}
 
             static var fields: [ConfigurationField<AuthLimits>] {
+                Field.key(
+                    "sms_otp_expiry", \.smsCodeLifetime, .seconds(1...86_400),
+                    "How long a text message's code is valid.")
+                Field.optional(
+                    "sms_base_url", \.smsBaseURL, .httpURL,
+                    "Where the provider of `[auth.sms]` is called in place of its own address, without a slash at the end."
+                )
+                Field.key(
+                    "max_code_attempts", \.maxCodeAttempts, .integer(1...1000),
+                    "Wrong tries after which a pending code is void.")
+                Field.key(
+                    "uniform_response_time", \.uniformResponseTime, .duration(.zero...(.seconds(10))),
+                    "Answers that must not tell whether there is an account take a multiple of this; `0s` for as long as they take."
+                )
+                Field.key(
+                    "require_current_password", \.requiresCurrentPassword, .boolean,
+                    "Whether a change of password needs the current one.")
                 Field.key(
                     "bcrypt_cost", \.bcryptCost, .integer(4...16),
                     "The cost of a password's hash: one more doubles the time.")

@@ -64,6 +64,11 @@ package struct ProjectSecrets: Sendable {
         return SecretString(Base64URL.encode(derived))
     }
 
+    /// The key under which the database keeps digests of one-time codes, which are too short to be kept as plain ones.
+    package var oneTimeCodeKey: [UInt8] {
+        HKDF.derive(from: databaseKey.bytes, info: Array("digests of one-time codes".utf8), count: 32)
+    }
+
     /// Ten years.
     private static let apiKeySeconds: Int64 = 10 * 365 * 86_400
 }

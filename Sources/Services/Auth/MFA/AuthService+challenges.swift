@@ -301,8 +301,6 @@ extension AuthService {
             .sendSMS,
             ["user": user.json, "sms": ["otp": .string(code), "sms_type": .string(channel), "phone": .string(phone)]],
             for: request, in: transaction)
-        guard answer != nil else {
-            throw AuthError(.smsSendFailed, "Error sending confirmation sms: no provider is configured")
-        }
+        if answer == nil { try await deliverFactorCode(code, to: phone, channel: channel, request) }
     }
 }

@@ -35,6 +35,11 @@ package struct RedirectAllowList: Sendable {
         return site
     }
 
+    /// As ``target(of:)``, with an address out of the body first.
+    func target(asked: String, of request: HTTPRequest) -> RedirectTarget {
+        !asked.isEmpty && allows(asked) ? RedirectTarget(asked) : target(of: request)
+    }
+
     /// Where a request wants its user to end up: `redirect_to` of the query or as a field, else the page it came from.
     func target(of request: HTTPRequest) -> RedirectTarget {
         target(

@@ -142,12 +142,11 @@ extension AuthUser {
 
     /// Someone who is not there, shaped like a new user: the answer to signing up with a taken address while
     /// confirmations are on, so that it tells nothing about who has an account. Clients know it by its lack of identities.
-    static func standIn(email: EmailAddress, data: JSONObject, audience: String, now: Timestamp) -> AuthUser {
+    static func standIn(for user: NewUser, now: Timestamp) -> AuthUser {
         AuthUser(
-            id: .random(), audience: audience, role: "", email: email.text, phone: "",
-            appMetadata: ["provider": "email", "providers": ["email"]], userMetadata: .object(data), identities: [],
-            factors: [],
-            createdAt: now, updatedAt: now, emailConfirmedAt: nil, phoneConfirmedAt: nil, bannedUntil: nil,
+            id: .random(), audience: user.audience, role: "", email: user.email?.text ?? "", phone: user.phone ?? "",
+            appMetadata: .object(user.appMetadata), userMetadata: .object(user.userMetadata), identities: [],
+            factors: [], createdAt: now, updatedAt: now, emailConfirmedAt: nil, phoneConfirmedAt: nil, bannedUntil: nil,
             isAnonymous: false, isSSOUser: false, optionalMembers: [("confirmation_sent_at", now.description)])
     }
 }

@@ -26,7 +26,8 @@ begin
                 ('supabase_realtime_admin', 'nologin noinherit'),
                 ('atoll_tenancy', 'nologin noinherit'),
                 -- Builds the indexes of vectors in the background.
-                ('atoll_vectors', 'login noinherit')
+                ('atoll_vectors', 'login noinherit'),
+                ('atoll_jobs', 'nologin noinherit')
         ) as role (name, attributes)
     loop
         if not exists (select from pg_catalog.pg_roles where rolname = wanted.name) then
