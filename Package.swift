@@ -104,7 +104,7 @@ let package = Package(
         library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
 
         // Product.
-        library("Product", "Console", ["Primitives", "HTTP", "Platform"]),
+        library("Product", "Console", ["Primitives", "Cryptography", "HTTP", "Platform"]),
         library("Product", "Isolation", ["Primitives", "EventLoop", "Postgres", "Platform"]),
         library(
             "Product", "Server",

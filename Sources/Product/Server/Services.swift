@@ -105,9 +105,11 @@ struct Services: Sendable {
             }
         }
         self.vectorsRouter = vectorsRouter
+        let pages = router
         Console(
-            listings: Self.listings(project), minPasswordLength: project.configuration.auth.minimumPasswordLength,
-            signUp: Self.signUp(through: router, key: project.secrets.publishableKey)
+            api: ConsoleAPI(key: project.secrets.publishableKey) { await pages.respond(to: $0) },
+            secret: project.secrets.jwtSecret.bytes, siteURL: project.apiURL, listings: Self.listings(project),
+            minPasswordLength: project.configuration.auth.minimumPasswordLength
         ).register(on: &router)
         if project.configuration.storage.enabled {
             let owner = try database(logins.storage, "storage")
@@ -132,18 +134,6 @@ struct Services: Sendable {
         longLived.append { await mailing.send(from: accounts, loop: loop, log: log, metrics: metrics) }
         self.longLived = longLived
         self.databases = databases
-    }
-
-    /// Signs up through Auth's own route, with the key every web page may have.
-    private static func signUp(through router: Router, key: SecretString) -> Console.SignUp {
-        { email, password, request in
-            let body: JSON = ["email": .string(email), "password": .string(password)]
-            let headers: HTTPHeaders = ["apikey": key.reveal(), "Content-Type": "application/json"]
-            return await router.respond(
-                to: HTTPRequest(
-                    .post, "/auth/v1/signup", headers: headers, body: body.encoded(),
-                    remoteAddress: request.remoteAddress, id: request.id, loop: request.loop))
-        }
     }
 
     private static func listings(_ project: Project) -> [Console.Listing] {

@@ -156,10 +156,10 @@ static const unsigned char asset_50[] = {
 #embed "web/atoll.css"
 };
 static const unsigned char asset_51[] = {
-#embed "web/robots.txt"
+#embed "web/atoll.svg"
 };
 static const unsigned char asset_52[] = {
-#embed "web/welcome.html"
+#embed "web/robots.txt"
 };
 
 const struct atoll_asset atoll_assets[] = {
@@ -214,7 +214,7 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121027400_create_storage_listing.sql", asset_48, sizeof asset_48},
     {"sql/prepare.sql", asset_49, sizeof asset_49},
     {"web/atoll.css", asset_50, sizeof asset_50},
-    {"web/robots.txt", asset_51, sizeof asset_51},
-    {"web/welcome.html", asset_52, sizeof asset_52},
+    {"web/atoll.svg", asset_51, sizeof asset_51},
+    {"web/robots.txt", asset_52, sizeof asset_52},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Cryptography
+internal import HTTP
+internal import Primitives
+
+/// Lets forms in that a page of this server has made, for the browser that sends them.
+///
+/// Three locks, each enough: SameSite cookies, what browsers say of a request's origin, and a token in each form that is the HMAC of
+/// a random cookie, which another site neither reads nor makes.
+struct FormGuard: Sendable {
+    static let cookieName = "atoll-form"
+    static let fieldName = "form_token"
+    private let key: [UInt8]
+
+    /// - Parameter secret: of the project; the guard's own key is derived from it.
+    init(secret: [UInt8]) {
+        key = HKDF.derive(from: secret, info: Array("atoll console forms".utf8), count: 32)
+    }
+
+    /// The browser's random cookie: the one it sent, or a new one.
+    func seed(of request: HTTPRequest) -> (value: String, isNew: Bool) {
+        if let sent = Cookie.all(of: request)[Self.cookieName], sent.count == 32, Hex.decode(sent) != nil {
+            return (sent, false)
+        }
+        return (Hex.encode(randomBytes(16)), true)
+    }
+
+    func token(for seed: String) -> String { Base64URL.encode(HMAC.code(for: seed.utf8, key: key)) }
+
+    /// - Throws: 403 for a form of another site or another browser, 415 for another type.
+    func check(_ fields: FormFields, of request: HTTPRequest) throws {
+        guard Self.isSameOrigin(request) else { throw HTTPError(.forbidden, "the form was sent from another site") }
+        guard let seed = Cookie.all(of: request)[Self.cookieName],
+            let sent = Base64URL.decode(fields.first(Self.fieldName) ?? ""),
+            HMAC.isValid(sent, for: seed.utf8, key: key)
+        else { throw HTTPError(.forbidden, "the form is of another visit; load its page again") }
+    }
+
+    /// Reads and checks a form.
+    func form(of request: HTTPRequest) async throws -> FormFields {
+        guard request.headers["content-type"]?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true
+        else { throw HTTPError(415, "the form is sent as application/x-www-form-urlencoded") }
+        guard let text = String(validating: try await request.body.collect(), as: UTF8.self) else {
+            throw HTTPError(.badRequest, "the form is not UTF-8")
+        }
+        let fields = FormFields(query: text)
+        try check(fields, of: request)
+        return fields
+    }
+
+    /// Browsers say so in `Sec-Fetch-Site` and `Origin`; what sends neither is no browser that another site could have steered.
+    private static func isSameOrigin(_ request: HTTPRequest) -> Bool {
+        if let site = request.headers["sec-fetch-site"] { return site == "same-origin" || site == "none" }
+        guard let origin = request.headers["origin"] else { return true }
+        guard let host = request.headers["host"] else { return false }
+        return origin == "http://\(host)" || origin == "https://\(host)"
+    }
+}
