@@ -75,7 +75,7 @@ extension Console {
                         Form.button("Store key")
                     }
                 }
-                Layout.section("password", "Password") {
+                Layout.section("password-change", "Password") {
                     notice(.password)
                     Markup(.form, .method("post"), .action("/settings/password")) {
                         Form.token(visit.formToken)
