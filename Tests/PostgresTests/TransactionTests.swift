@@ -109,6 +109,26 @@ import Testing
         }
     }
 
+    @Test func aFailedTransactionIsTakenBackToItsSavepointThoughStatementsAreForgottenMeanwhile() async throws {
+        try await DatabaseFixture.run({
+            $0.connectionsPerLoop = 1
+            $0.maxPreparedStatements = 4
+        }) { fixture in
+            let sum = try await fixture.database.withTransaction { transaction in
+                var sum = 0
+                for number in 1...20 {
+                    await #expect(throws: PostgresError.self) {
+                        try await transaction.run(["savepoint s", PostgresQuery(sql: "select \(number), 1 / 0")])
+                    }
+                    try await transaction.run(["rollback to savepoint s"])
+                    sum += try await transaction.query(PostgresQuery(sql: "select \(number)"))[0][0].int ?? 0
+                }
+                return sum
+            }
+            #expect(sum == 210)
+        }
+    }
+
     @Test func concurrentQueriesArePipelined() async throws {
         try await DatabaseFixture.run { fixture in
             let sum = try await fixture.database.withTransaction { transaction in

@@ -62,8 +62,10 @@ extension Connection {
 
     private func sendAll(_ operation: Operation, _ handle: OpaquePointer) -> Bool {
         defer { parameters.trim() }
-        for name in cache.takeEvictedNames() {
-            guard sendOnce("deallocate \(quoteIdentifier(name))", handle, .quiet(nil)) else { return false }
+        if mayDeallocate(before: operation, handle) {
+            for name in cache.takeEvictedNames() {
+                guard sendOnce("deallocate \(quoteIdentifier(name))", handle, .quiet(nil)) else { return false }
+            }
         }
         switch operation.kind {
         case .unit:
@@ -85,6 +87,15 @@ extension Connection {
         }
         steps.append(.sync)
         return PQpipelineSync(handle) == 1
+    }
+
+    /// In a transaction that has failed PostgreSQL takes nothing but its end or a savepoint: a statement is forgotten there later.
+    private func mayDeallocate(before operation: Operation, _ handle: OpaquePointer) -> Bool {
+        switch operation.kind {
+        case .unit, .begin, .lease: true
+        case .leased: running.count == 1 && PQtransactionStatus(handle) == PQTRANS_INTRANS
+        case .commit, .rollback: false
+        }
     }
 
     /// Takes back what a function may have left with `set_config(..., false)` or in temporary tables: it must not reach
