@@ -334,8 +334,8 @@ struct PlantedLeak: Sendable, CustomTestStringConvertible {
 
     private static let roles = [
         PlantedLeak(
-            name: "a role of requests bypasses policies",
-            sql: "create role planted_bypass bypassrls; alter table public.notes owner to authenticated",
+            name: "a role of requests owns a table",
+            sql: "alter table public.notes owner to authenticated",
             finding: "api_role_bypasses_policies", object: "notes", needsSuperuser: true)
     ]
 }

@@ -197,7 +197,7 @@ import Testing
             try await Self.prove(Self.sleep("0"), fixture)
             let outcome = Outcome()
             let cancelled = fixture.loop.spawn {
-                outcome.error = await postgresError { _ = try await database.run(Self.unit(Self.sleep("5"))) }
+                outcome.error = await postgresError { _ = try await database.run(Self.unit(Self.sleep("60"))) }
             }
             let neighbours = fixture.loop.spawn {
                 let outcomes = await Self.all((0..<5).map { _ in Self.unit(Self.sleep("0")) }, fixture)

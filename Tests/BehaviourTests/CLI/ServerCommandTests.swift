@@ -8,8 +8,11 @@ import Testing
 /// start, status, stop and serve on a real server.
 @Suite(.serialized) struct ServerCommandTests {
     private func portFlags() throws -> [String] {
-        let ports = try freePorts(2)
-        return ["--port", "\(ports[0])", "--set", "db.port=\(ports[1])"]
+        let ports = try freePorts(4)
+        return [
+            "--port", "\(ports[0])", "--set", "db.port=\(ports[1])", "--set", "atoll.vectors.port=\(ports[2])", "--set",
+            "inbucket.port=\(ports[3])",
+        ]
     }
 
     @Test func startRunsInTheBackgroundUntilStop() async throws {
