@@ -75,7 +75,9 @@ import Testing
                     or has_function_privilege('authenticated', f.oid, 'execute'))
                 and f.oid::regprocedure::text not in (
                     'tenancy.current_tenant()', 'tenancy.current_member_role()', 'tenancy.is_current_admin()',
-                    'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)')
+                    'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)',
+                    'storage.bucket_facts(text)', 'storage.public_object(text,text)', 'storage.upload_tenant(text)',
+                    'storage.reserve_upload(text,text,uuid,text,text,text,bigint,boolean,text,text,jsonb,interval)')
             """,
             "no views, materialised views or foreign tables": """
             select c.oid::regclass from pg_class c

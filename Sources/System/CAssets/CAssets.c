@@ -150,15 +150,18 @@ static const unsigned char asset_48[] = {
 #embed "sql/migrations/20261121027400_create_storage_listing.sql"
 };
 static const unsigned char asset_49[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121027900_restrict_storage_functions.sql"
 };
 static const unsigned char asset_50[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_51[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_52[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_53[] = {
 #embed "web/robots.txt"
 };
 
@@ -212,9 +215,10 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121027200_account_storage_usage.sql", asset_46, sizeof asset_46},
     {"sql/migrations/20261121027300_create_storage_uploading.sql", asset_47, sizeof asset_47},
     {"sql/migrations/20261121027400_create_storage_listing.sql", asset_48, sizeof asset_48},
-    {"sql/prepare.sql", asset_49, sizeof asset_49},
-    {"web/atoll.css", asset_50, sizeof asset_50},
-    {"web/atoll.svg", asset_51, sizeof asset_51},
-    {"web/robots.txt", asset_52, sizeof asset_52},
+    {"sql/migrations/20261121027900_restrict_storage_functions.sql", asset_49, sizeof asset_49},
+    {"sql/prepare.sql", asset_50, sizeof asset_50},
+    {"web/atoll.css", asset_51, sizeof asset_51},
+    {"web/atoll.svg", asset_52, sizeof asset_52},
+    {"web/robots.txt", asset_53, sizeof asset_53},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
