@@ -131,7 +131,8 @@ struct ConsoleTests {
     @Test func aSpentTokenIsRefreshedAndTheNewOneKept() async throws {
         let fixture = Fixture(["/auth/v1/token": Self.session])
         let answer = try await fixture.send(
-            .get, "/dashboard", nil, ["Cookie": "atoll-access=x.\(Base64URL.encode(Array(#"{"exp":1}"#.utf8))).y; atoll-refresh=old"])
+            .get, "/dashboard", nil,
+            ["Cookie": "atoll-access=x.\(Base64URL.encode(Array(#"{"exp":1}"#.utf8))).y; atoll-refresh=old"])
         #expect(answer.status == 200)
         #expect(answer.headers.values("set-cookie").contains { $0.hasPrefix("atoll-refresh=r;") })
         let asked = fixture.asked.withLock { $0 }
@@ -144,7 +145,10 @@ struct ConsoleTests {
         let answer = try await Fixture(["/auth/v1/token": ended]).send(
             .get, "/dashboard", nil, ["Cookie": "atoll-refresh=old"])
         #expect(answer.status == 303)
-        #expect(answer.headers.values("set-cookie").contains { $0.hasPrefix("atoll-refresh=; ") && $0.contains("Max-Age=0") })
+        #expect(
+            answer.headers.values("set-cookie").contains {
+                $0.hasPrefix("atoll-refresh=; ") && $0.contains("Max-Age=0")
+            })
     }
 
     @Test func theSignedInAreSentOnFromPagesForVisitors() async throws {
@@ -181,7 +185,8 @@ struct ConsoleTests {
             let answer = try await Fixture().send(.get, page)
             #expect(answer.headers["content-security-policy"]?.contains("default-src 'none'") == true)
             #expect(answer.headers["cache-control"] == "no-store")
-            #expect(!answer.page.contains("<script") && !answer.page.contains(" style=") && !answer.page.contains(" on"))
+            #expect(
+                !answer.page.contains("<script") && !answer.page.contains(" style=") && !answer.page.contains(" on"))
         }
     }
 }

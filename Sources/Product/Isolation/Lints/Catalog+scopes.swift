@@ -3,7 +3,8 @@
 extension Catalog {
     /// Schemas that belong to the platform or to extensions: their isolation has tests of its own, and a project cannot mend it.
     static let platformSchemas: Set<String> = [
-        "auth", "storage", "realtime", "tenancy", "vectors", "jobs", "extensions", "supabase_migrations", "supabase_functions",
+        "auth", "storage", "realtime", "tenancy", "vectors", "jobs", "extensions", "supabase_migrations",
+        "supabase_functions",
         "graphql", "graphql_public", "vault", "pgsodium", "net", "cron", "pgmq", "pgbouncer", "atoll",
     ]
 
