@@ -109,7 +109,7 @@ def test_signing_up_ends_at_a_dashboard_that_is_ones_own(ada, bob):
 
 def test_protected_pages_lead_to_sign_in_and_back(ada):
     ada.sign_up()
-    ada.page.get_by_role("button", name="Sign out").click()
+    ada.page.get_by_role("button", name="Sign out", exact=True).click()
     assert ada.path == "/"
     ada.open("/settings")
     assert ada.path == "/auth/signin?next=/settings"
@@ -146,7 +146,7 @@ def test_a_password_is_changed_and_the_old_one_is_not_taken(ada):
     ada.page.get_by_label("New password").fill("another horse battery staple")
     ada.page.get_by_role("button", name="Change password").click()
     assert "Password changed." in ada.page.get_by_role("status").inner_text()
-    ada.page.get_by_role("button", name="Sign out").click()
+    ada.page.get_by_role("button", name="Sign out", exact=True).click()
     ada.open("/auth/signin")
     ada.sign_in()
     assert ada.path == "/auth/signin"
