@@ -93,7 +93,6 @@ struct Attribute: Sendable {
     /// An address: a path on this server, or one of http, https and mailto. Anything else, such as `javascript:`, becomes `#`.
     static func href(_ address: String) -> Attribute { Attribute("href", checked(address)) }
     static func action(_ path: String) -> Attribute { Attribute("action", checked(path)) }
-    static func src(_ address: String) -> Attribute { Attribute("src", checked(address)) }
 
     private static func checked(_ address: String) -> String {
         let allowed = ["/", "#", "?", "http://", "https://", "mailto:"]
@@ -115,19 +114,13 @@ struct Attribute: Sendable {
     static func lang(_ value: String) -> Attribute { Attribute("lang", value) }
     static func scope(_ value: String) -> Attribute { Attribute("scope", value) }
     static func rel(_ value: String) -> Attribute { Attribute("rel", value) }
-    static func alt(_ value: String) -> Attribute { Attribute("alt", value) }
     static func title(_ value: String) -> Attribute { Attribute("title", value) }
     static func content(_ value: String) -> Attribute { Attribute("content", value) }
     static func charset(_ value: String) -> Attribute { Attribute("charset", value) }
     static func datetime(_ value: String) -> Attribute { Attribute("datetime", value) }
     static func autocomplete(_ value: String) -> Attribute { Attribute("autocomplete", value) }
-    static func inputmode(_ value: String) -> Attribute { Attribute("inputmode", value) }
-    static func placeholder(_ value: String) -> Attribute { Attribute("placeholder", value) }
-    static func pattern(_ value: String) -> Attribute { Attribute("pattern", value) }
     static func minlength(_ count: Int) -> Attribute { Attribute("minlength", String(count)) }
     static func maxlength(_ count: Int) -> Attribute { Attribute("maxlength", String(count)) }
-    static func rows(_ count: Int) -> Attribute { Attribute("rows", String(count)) }
-    static func colspan(_ count: Int) -> Attribute { Attribute("colspan", String(count)) }
     static func aria(_ name: String, _ value: String) -> Attribute { Attribute("aria-\(name)", value) }
     /// A number of SVG, such as `width` or `x1`.
     static func svg(_ name: String, _ value: String) -> Attribute { Attribute(name, value) }
@@ -135,9 +128,6 @@ struct Attribute: Sendable {
     static func autofocus(_ isOn: Bool = true) -> Attribute { Attribute("autofocus", nil, isShown: isOn) }
     static func checked(_ isOn: Bool) -> Attribute { Attribute("checked", nil, isShown: isOn) }
     static func selected(_ isOn: Bool) -> Attribute { Attribute("selected", nil, isShown: isOn) }
-    static func disabled(_ isOn: Bool) -> Attribute { Attribute("disabled", nil, isShown: isOn) }
-    static func multiple(_ isOn: Bool) -> Attribute { Attribute("multiple", nil, isShown: isOn) }
-    static func open(_ isOn: Bool) -> Attribute { Attribute("open", nil, isShown: isOn) }
 }
 
 /// Builds markup from elements, texts, conditions and loops.

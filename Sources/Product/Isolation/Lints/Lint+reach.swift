@@ -56,10 +56,7 @@ extension Lint {
             catalog.projectFunctions.filter { function in
                 guard function.isDefiner, !function.isTrigger, !function.callers.isEmpty else { return false }
                 let source = SQLExpression(function.source)
-                let named = function.argumentNames.contains { name in
-                    scopeWords.contains { name.lowercased().contains($0) }
-                }
-                return named && !source.asksForIdentity
+                return namesSomebody(function) && !source.asksForIdentity
             }.map {
                 Occurrence(
                     $0, "Function \($0.signature) runs with the rights of \($0.owner) for the one its caller names")
@@ -76,10 +73,7 @@ extension Lint {
             return catalog.projectFunctions.filter { function in
                 guard function.isDefiner, !function.isTrigger, !function.callers.isEmpty else { return false }
                 let source = SQLExpression(function.source)
-                let trusts = function.argumentNames.contains { name in
-                    scopeWords.contains { name.lowercased().contains($0) }
-                }
-                return !trusts && !source.asksForIdentity && source.mentions(anyOf: names)
+                return !namesSomebody(function) && !source.asksForIdentity && source.mentions(anyOf: names)
             }.map {
                 Occurrence(
                     $0, "Function \($0.signature) reads tenants' tables with the rights of \($0.owner) for any caller")
@@ -125,6 +119,11 @@ extension Lint {
             ]
         },
     ]
+
+    /// Whether an argument says by its name that it is a tenant or a person.
+    private static func namesSomebody(_ function: Catalog.Function) -> Bool {
+        function.argumentNames.contains { name in scopeWords.contains { name.lowercased().contains($0) } }
+    }
 
     private static let scopeWords = [
         "tenant", "user", "owner", "org", "account", "member", "workspace", "company", "customer",
