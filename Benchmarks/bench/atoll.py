@@ -67,6 +67,10 @@ class Atoll:
         # PostgreSQL runs as another user when root runs this, and must reach its data.
         self.folder.chmod(0o755)
         self.port, self.database_port = free_port(), free_port()
+        # The other ports too, so that another Atoll may run beside a benchmark.
+        for table in ("[atoll.vectors]", "[inbucket]"):
+            if table not in configuration:
+                configuration += f"\n{table}\nport = {free_port()}\n"
         supabase = self.folder / "supabase"
         (supabase / "migrations").mkdir(parents=True)
         for name, text in (migrations or {"20260101000000_create_todos.sql": MIGRATION}).items():

@@ -82,7 +82,13 @@ extension Connection {
     }
 
     private func opened(_ handle: OpaquePointer) {
-        guard PQsetnonblocking(handle, 1) == 0, PQenterPipelineMode(handle) == 1 else {
+        guard PQsetnonblocking(handle, 1) == 0 else {
+            lose(libpqError(.connectionFailed))
+            return
+        }
+        if isShared, PQsslInUse(handle) == 0, PQgssEncInUse(handle) == 0 {
+            wire = Wire(descriptor: PQsocket(handle))
+        } else if PQenterPipelineMode(handle) != 1 {
             lose(libpqError(.connectionFailed))
             return
         }

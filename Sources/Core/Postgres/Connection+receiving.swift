@@ -43,7 +43,8 @@ extension Connection {
 
     private func take(_ result: OpaquePointer) {
         switch PQresultStatus(result) {
-        case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: takeSuccess(result)
+        case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+            takeSuccess(PostgresResult(takingOwnershipOf: result))
         case PGRES_SINGLE_TUPLE: running.first?.add(row: PostgresResult(takingOwnershipOf: result))
         case PGRES_PIPELINE_SYNC:
             PQclear(result)
@@ -52,7 +53,9 @@ extension Connection {
         case PGRES_PIPELINE_ABORTED:
             PQclear(result)
             if case .parse(let statement) = steps.popFirst() { forgetParse(of: statement) }
-        case PGRES_FATAL_ERROR: takeError(result)
+        case PGRES_FATAL_ERROR:
+            takeError(PostgresError(result: result))
+            PQclear(result)
         case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
             PQclear(result)
             lose(PostgresError(.misuse, "COPY needs copyIn or copyOut of a leased transaction"))
@@ -62,26 +65,24 @@ extension Connection {
         }
     }
 
-    private func takeSuccess(_ result: OpaquePointer) {
+    /// The end of the step in hand; `result` is what it returned, where it was a command.
+    func takeSuccess(_ result: PostgresResult?) {
         switch steps.popFirst() {
         case .parse(let statement):
-            PQclear(result)
             if isPreamble(statement) {
                 statement.state = .ready
             } else {
                 cache.parsed(statement)
             }
-        case .rows: running.first?.results.append(PostgresResult(takingOwnershipOf: result))
-        case .quiet, .stream: PQclear(result)
-        case .sync, nil:
-            PQclear(result)
-            lose(PostgresError(.connectionLost, "the protocol is out of step"))
+        case .rows:
+            if let result { running.first?.results.append(result) }
+        case .quiet, .stream: break
+        case .sync, nil: lose(PostgresError(.connectionLost, "the protocol is out of step"))
         }
     }
 
-    private func takeError(_ result: OpaquePointer) {
-        defer { PQclear(result) }
-        var error = PostgresError(result: result)
+    func takeError(_ error: PostgresError) {
+        var error = error
         guard error.server != nil else {
             // libpq's own error: the connection broke.
             lose(error)
@@ -113,7 +114,7 @@ extension Connection {
         preambles.contains { $0 === statement }
     }
 
-    private func forgetParse(of statement: PreparedStatement) {
+    func forgetParse(of statement: PreparedStatement) {
         if let index = preambles.firstIndex(where: { $0 === statement }) {
             preambles[index] = nil
         } else {
@@ -121,9 +122,9 @@ extension Connection {
         }
     }
 
-    private func endOperation() {
+    func endOperation() {
         guard let handle, let operation = running.popFirst() else { return }
-        if steps.isEmpty {
+        if steps.isEmpty, wire == nil {
             // Lets libpq see that nothing more is expected, without which it does not tell the transaction's status.
             _ = PQisBusy(handle)
             while let extra = PQgetResult(handle) { PQclear(extra) }

@@ -86,6 +86,10 @@ extension Connection {
             guard send(query, operation, handle, streams: index == last) else { return false }
         }
         steps.append(.sync)
+        if let wire {
+            wire.sync()
+            return true
+        }
         return PQpipelineSync(handle) == 1
     }
 
@@ -187,12 +191,20 @@ extension Connection {
     private func prepare(_ statement: PreparedStatement, _ handle: OpaquePointer) -> Bool {
         steps.append(.parse(statement))
         let types = statement.key.types
+        if let wire {
+            wire.prepare(statement.name, statement.key.sql, types: types)
+            return true
+        }
         return PQsendPrepare(handle, statement.name, statement.key.sql, Int32(types.count), types) == 1
     }
 
     /// Executes a statement with the loaded parameters.
     private func execute(_ statement: PreparedStatement, _ handle: OpaquePointer, _ step: Step) -> Bool {
         steps.append(step)
+        if let wire {
+            wire.execute(statement.name, parameters)
+            return true
+        }
         return PQsendQueryPrepared(
             handle, statement.name, Int32(parameters.count), parameters.values,
             parameters.hasBinary ? parameters.lengths : nil, parameters.hasBinary ? parameters.formats : nil,
@@ -202,6 +214,10 @@ extension Connection {
     /// Parses and executes at once with the loaded parameters.
     private func sendUnnamed(_ sql: String, types: [UInt32], _ handle: OpaquePointer, _ step: Step) -> Bool {
         steps.append(step)
+        if let wire {
+            wire.execute(sql: sql, types: types, parameters)
+            return true
+        }
         let allTypes =
             types.isEmpty ? [UInt32](repeating: 0, count: parameters.count) : types
         return PQsendQueryParams(

@@ -52,6 +52,9 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
     /// libpq's connection; nil once it is closed, and while a host name is looked up.
     var handle: OpaquePointer?
+    /// What speaks with the server once libpq has connected, where units share the connection and it has no TLS.
+    var wire: Wire?
+    var willFlushAtBatchEnd = false
     var registration: Registration?
     var phase = Phase.connecting
     var interest: Readiness = []
@@ -110,6 +113,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
     /// Whether the session is in no transaction.
     var isOutsideTransaction: Bool {
+        if let wire { return wire.transactionStatus == UInt8(ascii: "I") }
         guard let handle else { return false }
         return PQtransactionStatus(handle) == PQTRANS_IDLE
     }
@@ -132,6 +136,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
     /// Reads what came, sends what is left, and takes the results.
     func exchange() {
+        if let wire { return exchange(wire) }
         guard let handle else { return }
         let isReadable = consumeInput(handle)
         takeResults()
@@ -155,6 +160,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
 
     /// Sends what libpq holds; waits for writability when the socket is full.
     func flush() {
+        if let wire { return flushAtBatchEnd(wire) }
         guard let handle else { return }
         switch PQflush(handle) {
         case 0: watch(isPaused ? [] : [.readable])
@@ -188,6 +194,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
         cancelTimer = nil
         if let registration { loop.deregister(registration) }
         registration = nil
+        wire = nil
         if let handle { PQfinish(handle) }
         handle = nil
         cache.forgetAll()

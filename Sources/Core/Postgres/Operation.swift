@@ -52,7 +52,7 @@ final class Operation: @unchecked Sendable {
         self.kind = kind
         self.stream = stream
         self.unit = unit
-        if case .unit = kind, unit.isBrief, unit.readOnly, unit.statementTimeout == nil {
+        if case .unit = kind, stream == nil, unit.isBrief, unit.readOnly, unit.statementTimeout == nil {
             isBrief = true
             statementHash = unit.queries.reduce(0) { $0 &* 31 &+ $1.sqlHash }
         } else {

@@ -2,50 +2,80 @@
 internal import CPostgres
 package import Primitives
 
-/// What one query returned. Owns libpq's result; cells are lent from it without a copy.
-// @unchecked Sendable: a PGresult is only read after it was made, and freed once, when the last reference is gone.
+/// What one query returned. Owns libpq's result, or the rows that a ``Wire`` has read; cells are lent from it without a copy.
+// @unchecked Sendable: what it holds is only read after it was made, and freed once, when the last reference is gone.
 package final class PostgresResult: @unchecked Sendable {
-    let handle: OpaquePointer
+    private enum Storage {
+        case libpq(OpaquePointer)
+        case wire(WireRows, tag: String)
+    }
+
+    private let storage: Storage
     /// How many rows it holds; 0 for statements that return none.
     package let rowCount: Int
     package let columnCount: Int
 
     init(takingOwnershipOf handle: OpaquePointer) {
-        self.handle = handle
+        storage = .libpq(handle)
         rowCount = Int(PQntuples(handle))
         columnCount = Int(PQnfields(handle))
     }
 
-    deinit { PQclear(handle) }
+    /// - Parameter tag: what was done, as CommandComplete says it.
+    init(_ rows: WireRows, tag: String) {
+        storage = .wire(rows, tag: tag)
+        rowCount = rows.count
+        columnCount = rows.columns.names.count
+    }
+
+    deinit {
+        if case .libpq(let handle) = storage { PQclear(handle) }
+    }
 
     /// The name of each column, as the query gave it; names may repeat.
     package var columnNames: [String] {
-        (0..<columnCount).map { PQfname(handle, Int32($0)).map { String(cString: $0) } ?? "" }
+        switch storage {
+        case .libpq(let handle):
+            (0..<columnCount).map { PQfname(handle, Int32($0)).map { String(cString: $0) } ?? "" }
+        case .wire(let rows, _): rows.columns.names
+        }
     }
 
     /// The type of each column, as an OID (``PostgresType``).
     package var columnTypes: [UInt32] {
-        (0..<columnCount).map { PQftype(handle, Int32($0)) }
+        switch storage {
+        case .libpq(let handle): (0..<columnCount).map { PQftype(handle, Int32($0)) }
+        case .wire(let rows, _): rows.columns.types
+        }
     }
 
     /// The number of the first column with this name.
     package func column(_ name: String) -> Int? {
-        for column in 0..<columnCount {
-            if let found = PQfname(handle, Int32(column)), name == String(cString: found) { return column }
+        switch storage {
+        case .libpq(let handle):
+            (0..<columnCount).first { PQfname(handle, Int32($0)).map { name == String(cString: $0) } ?? false }
+        case .wire(let rows, _): rows.columns.names.firstIndex(of: name)
         }
-        return nil
     }
 
     /// What was done, such as `INSERT 0 1`.
-    package var commandTag: String { PQcmdStatus(handle).map { String(cString: $0) } ?? "" }
+    package var commandTag: String {
+        switch storage {
+        case .libpq(let handle): PQcmdStatus(handle).map { String(cString: $0) } ?? ""
+        case .wire(_, let tag): tag
+        }
+    }
 
     /// The number of rows selected, inserted, updated, deleted, merged or copied; 0 for other statements.
-    package var affectedRows: Int { PQcmdTuples(handle).flatMap { Int(String(cString: $0)) } ?? 0 }
+    package var affectedRows: Int { commandTag.split(separator: " ").last.flatMap { Int($0) } ?? 0 }
 
     /// Whether the cell is SQL NULL.
     package func isNull(_ row: Int, _ column: Int) -> Bool {
         checkBounds(row, column)
-        return PQgetisnull(handle, Int32(row), Int32(column)) == 1
+        switch storage {
+        case .libpq(let handle): return PQgetisnull(handle, Int32(row), Int32(column)) == 1
+        case .wire(let rows, _): return rows.isNull(row, column)
+        }
     }
 
     /// The cell's text form, or nil for SQL NULL.
@@ -86,9 +116,13 @@ package final class PostgresResult: @unchecked Sendable {
     }
 
     private func cell(_ row: Int, _ column: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(
-            start: PQgetvalue(handle, Int32(row), Int32(column)),
-            count: Int(PQgetlength(handle, Int32(row), Int32(column))))
+        switch storage {
+        case .libpq(let handle):
+            UnsafeRawBufferPointer(
+                start: PQgetvalue(handle, Int32(row), Int32(column)),
+                count: Int(PQgetlength(handle, Int32(row), Int32(column))))
+        case .wire(let rows, _): rows.cell(row, column)
+        }
     }
 }
 

@@ -40,6 +40,8 @@ final class PreparedStatement {
     /// What the server knows it by.
     let name: String
     var state: State
+    /// What its rows are like, where a ``Wire`` has prepared it.
+    var columns = WireColumns.none
     fileprivate var lastUse: UInt64 = 0
 
     init(key: StatementKey, name: String, state: State) {
