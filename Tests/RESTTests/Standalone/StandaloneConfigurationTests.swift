@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Postgres
 import Primitives
 import Testing
 
@@ -112,6 +113,15 @@ import Testing
                 "raw-media-types has no effect: media types are made by handlers in the database",
                 "PGRST_DB_URL is no setting and has no effect; did you mean db-uri?",
             ])
+    }
+
+    @Test(arguments: [(1, 1), (1, 4), (2, 1), (3, 1), (4, 1), (10, 2), (10, 1), (100, 4)])
+    func thePoolHoldsAllConnections(_ size: Int, _ loops: Int) throws {
+        var configuration = StandaloneConfiguration()
+        configuration.poolSize = size
+        let database = try configuration.database(loops: loops, version: "0")
+        #expect(database.connectionsPerLoop >= 1 && database.lanesPerLoop <= 2)
+        #expect(database.connectionsPerLoop + database.lanesPerLoop == max(1, size / loops))
     }
 
     @Test func everyKeyIsExplained() {

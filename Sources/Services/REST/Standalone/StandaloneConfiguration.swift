@@ -89,7 +89,10 @@ extension StandaloneConfiguration {
         var database = DatabaseConfiguration(
             address: try PostgresAddress(connectionString: databaseURI.reveal()))
         database.applicationName = "atoll \(version) (PostgREST 14)"
-        database.connectionsPerLoop = max(1, poolSize / max(loops, 1))
+        // Those that reads share count too.
+        let connections = max(1, poolSize / max(loops, 1))
+        database.lanesPerLoop = connections >= 4 ? 2 : connections / 2
+        database.connectionsPerLoop = connections - database.lanesPerLoop
         database.waitTimeout = poolWait
         database.connectTimeout = max(.seconds(1), poolWait)
         // What is said in the database for the role that logs in holds.
