@@ -101,7 +101,9 @@ let package = Package(
             ]),
         library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "HTTPClient", "Postgres", "Platform"]),
         library("Services", "MailCatcher", ["Primitives", "EventLoop", "HTTP", "Mail", "CLinux"]),
-        library("Services", "Tenancy", ["Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform"]),
+        library(
+            "Services", "Tenancy",
+            ["Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform"]),
 
         // Product.
         library("Product", "Console", ["Primitives", "Cryptography", "HTTP", "Platform"]),
@@ -168,7 +170,7 @@ let package = Package(
         tests(
             "TenancyTests",
             [
-                "Tenancy", "Platform", "HTTP", "Postgres", "EventLoop", "Cryptography", "Primitives",
+                "Tenancy", "Platform", "HTTP", "HTTPClient", "Postgres", "EventLoop", "Cryptography", "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
         tests(

@@ -75,6 +75,11 @@ import Testing
                     or has_function_privilege('authenticated', f.oid, 'execute'))
                 and f.oid::regprocedure::text not in (
                     'tenancy.current_tenant()', 'tenancy.current_member_role()', 'tenancy.is_current_admin()',
+                    'tenancy.require_admin()', 'tenancy.begin_setup(text[])', 'tenancy.put_setup_input(uuid,text)',
+                    'tenancy.setup_input(uuid)', 'tenancy.start_setup_step(uuid,text)',
+                    'tenancy.end_setup_step(uuid,text,text,text,jsonb)', 'tenancy.reopen_setup_step(uuid,text)',
+                    'tenancy.note_setup_step(text,jsonb)', 'tenancy.setup_collection()',
+                    'tenancy.store_collection()', 'tenancy.setup_state()', 'tenancy.record_validation(text,text)',
                     'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)',
                     'storage.bucket_facts(text)', 'storage.public_object(text,text)', 'storage.upload_tenant(text)',
                     'storage.reserve_upload(text,text,uuid,text,text,text,bigint,boolean,text,text,jsonb,interval)')

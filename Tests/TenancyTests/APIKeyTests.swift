@@ -31,7 +31,11 @@ import Testing
             }
             let list = try await fixture.request("GET", Self.keys, claims: ann.claims)
             let entry = try #require(list.json["apiKeys"]?.arrayValue?.first?.objectValue)
-            #expect(entry.names == ["service_name", "is_active", "created_at"])
+            #expect(
+                entry.names == [
+                    "service_name", "is_active", "created_at", "updated_at", "last_used_at", "validation",
+                    "validated_at",
+                ])
             #expect(entry["service_name"] == "openai")
             #expect(entry["is_active"] == true)
             #expect(!list.text.contains("sk-"))

@@ -2,6 +2,7 @@
 import Cryptography
 import EventLoop
 import HTTP
+import HTTPClient
 import Platform
 import PlatformTestSupport
 import Postgres
@@ -14,35 +15,65 @@ struct TenancyFixture: Sendable {
     let project: TestProject
     let vault: SecretVault
     let tokens: JWTCodec
+    /// The services that keys are for.
+    let services: KeyServices
+    /// Where set-ups make collections.
+    let collections: CollectionMaker
     private let client: TestHTTPClient
 
     /// Runs `body` beside the server, which ends with it.
-    static func run(_ body: @escaping @Sendable (TenancyFixture) async throws -> Void) async throws {
-        try await TestProject.run { project in
+    static func run(
+        files: [String: String] = [:],
+        configure: @escaping @Sendable (inout TenancyConfiguration) -> Void = { _ in },
+        _ body: @escaping @Sendable (TenancyFixture) async throws -> Void
+    ) async throws {
+        try await TestProject.run(files: files) { project in
             try await Loop.withLoop { loop in
                 var configuration = DatabaseConfiguration(address: project.login("authenticator").address)
                 configuration.connectionsPerLoop = 4
+                let port = try freePorts(1)[0]
+                var tenancyConfiguration = TenancyConfiguration()
+                tenancyConfiguration.validation.addresses = KeyServices.addresses(port)
+                configure(&tenancyConfiguration)
                 let database = try Database(configuration, loops: [loop], log: .disabled)
                 let tokens = JWTCodec(keys: KeySet(signingKey: JWTKey(sharedSecret: randomBytes(32))))
                 let vault = SecretVault(
                     keyring: try Keyring(keys: ["k1": randomBytes(32)], currentID: "k1"), database: database)
                 var router = Router()
-                TenancyService(
-                    database: database,
+                let client = try HTTPClient(loops: [loop])
+                let validator = KeyValidator(tenancyConfiguration.validation, client: client)
+                let tenancy = TenancyService(
+                    configuration: tenancyConfiguration, database: database,
                     access: AccessControl(
                         tokens: tokens, publishableKeys: [], secretKeys: [SecretString("sb_secret_x")]),
-                    vault: vault, log: .disabled
-                ).register(on: &router)
-                let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
+                    vault: vault, validator: validator, log: .disabled)
+                tenancy.register(on: &router)
+                let locks = try Database(configuration, loops: [loop], log: .disabled)
+                let collections = CollectionMaker()
+                let setup = SetupService(
+                    tenancy: tenancy, locks: locks, validator: validator,
+                    makeCollection: { name, person in await collections.make(name, person) }, log: .disabled)
+                setup.register(on: &router)
+                let services = KeyServices()
+                services.register(on: &router)
+                var serverConfiguration = HTTPServerConfiguration()
+                serverConfiguration.port = UInt16(port)
+                let server = try HTTPServer(serverConfiguration, router: router, loops: [loop])
                 let fixture = TenancyFixture(
-                    project: project, vault: vault, tokens: tokens, client: TestHTTPClient(port: Int(server.port)))
+                    project: project, vault: vault, tokens: tokens, services: services, collections: collections,
+                    client: TestHTTPClient(port: port))
                 let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
                     group.addTask(executorPreference: loop) { await server.run() }
+                    group.addTask(executorPreference: loop) { await setup.run() }
                     let result: Result<Void, any Error>
                     do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
+                    collections.gate.open()
                     server.stop()
+                    group.cancelAll()
                     return result
                 }
+                await client.shutdown()
+                await locks.shutdown(grace: .seconds(1))
                 await database.shutdown(grace: .seconds(1))
                 try result.get()
             }
@@ -51,9 +82,9 @@ struct TenancyFixture: Sendable {
 
     /// A request with a token of these claims, or without any.
     func request(
-        _ method: String, _ target: String, claims: JSON?, _ body: JSON? = nil
+        _ method: String, _ target: String, claims: JSON?, _ body: JSON? = nil, headers: [String: String] = [:]
     ) async throws -> TestHTTPResponse {
-        var headers: [String: String] = [:]
+        var headers = headers
         if let claims { headers["authorization"] = "Bearer \(try token(claims))" }
         return try await client.request(method, target, headers: headers, body: body?.text)
     }

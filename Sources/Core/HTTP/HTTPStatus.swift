@@ -10,6 +10,7 @@ package struct HTTPStatus: Hashable, Sendable, ExpressibleByIntegerLiteral, Cust
 
     package static var ok: HTTPStatus { 200 }
     package static var created: HTTPStatus { 201 }
+    package static var accepted: HTTPStatus { 202 }
     package static var noContent: HTTPStatus { 204 }
     package static var seeOther: HTTPStatus { 303 }
     package static var notModified: HTTPStatus { 304 }

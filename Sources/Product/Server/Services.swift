@@ -77,11 +77,15 @@ struct Services: Sendable {
         tenancy.maxSecretBytes = min(
             project.configuration.atoll.tenancy.maxSecretBytes, TenancyConfiguration.secretByteLimit)
         let vault = SecretVault(keyring: project.secrets.keyring, database: requests)
-        TenancyService(configuration: tenancy, database: requests, access: access, vault: vault, log: log)
-            .register(on: &router)
+        tenancy.apply(project.configuration.atoll.tenancy)
+        let validator = KeyValidator(tenancy.validation, client: client)
+        let tenants = TenancyService(
+            configuration: tenancy, database: requests, access: access, vault: vault, validator: validator, log: log)
+        tenants.register(on: &router)
         let vectors = project.configuration.atoll.vectors
         var longLived: [@Sendable () async throws -> Void] = [{ await schema.run() }]
         var vectorsRouter: Router?
+        var makeCollection: SetupService.MakeCollection?
         if vectors.enabled, let loop = loops.first {
             let configuration = VectorsConfiguration(vectors)
             let builder = IndexBuilder(
@@ -96,6 +100,11 @@ struct Services: Sendable {
                 configuration: EmbeddingsConfiguration(vectors), client: client, vectors: service, log: log,
                 openSecret: { try await vault.secret(for: $0, of: $1) }
             ).register(on: &router)
+            let setup = tenancy.setup
+            makeCollection = { name, person in
+                try await service.ensureCollection(
+                    name, size: setup.vectorSize, distance: setup.vectorDistance, for: person)
+            }
             if vectors.port != 0 {
                 var own = Router()
                 own.cors = router.cors
@@ -105,6 +114,15 @@ struct Services: Sendable {
             }
         }
         self.vectorsRouter = vectorsRouter
+        let locks = try Database(
+            Self.lockConfiguration(settings, logins.authenticator, count: tenancy.setup.maxRuns), loops: loops,
+            log: log,
+            metrics: metrics, name: "setup")
+        databases.append(locks)
+        let setup = SetupService(
+            tenancy: tenants, locks: locks, validator: validator, makeCollection: makeCollection, log: log)
+        setup.register(on: &router)
+        longLived.append { await setup.run() }
         let pages = router
         Console(
             api: ConsoleAPI(key: project.secrets.publishableKey) { await pages.respond(to: $0) },
@@ -161,6 +179,17 @@ struct Services: Sendable {
         configuration.connectionsPerLoop = 2
         configuration.lanesPerLoop = 0
         configuration.statementTimeout = .zero
+        return configuration
+    }
+
+    /// Each run of a set-up holds a connection for as long as it takes, and does its work on others.
+    private static func lockConfiguration(
+        _ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress, count: Int
+    ) -> DatabaseConfiguration {
+        var configuration = DatabaseConfiguration(settings, address)
+        configuration.connectionsPerLoop = count
+        configuration.lanesPerLoop = 0
+        configuration.idleTransactionTimeout = .zero
         return configuration
     }
 

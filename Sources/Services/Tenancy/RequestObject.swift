@@ -6,6 +6,8 @@ internal import Primitives
 struct RequestObject: Sendable {
     let members: JSONObject
 
+    init(members: JSONObject) { self.members = members }
+
     /// - Throws: ``TenancyError`` with `invalidRequest`; `HTTPError` when the body cannot be read.
     init(of request: HTTPRequest) async throws {
         try self.init(bytes: try await request.body.collect())

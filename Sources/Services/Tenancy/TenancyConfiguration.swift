@@ -6,9 +6,46 @@ package struct TenancyConfiguration: Sendable {
     package var maxBodyBytes = 64 << 10
     /// The longest API key that is kept, in bytes; at most ``secretByteLimit``.
     package var maxSecretBytes = 8192
+    /// How keys are tried with their services.
+    package var validation = Validation()
+    /// How tenants are set up.
+    package var setup = Setup()
 
     /// What the database has room for once it is sealed.
     package static let secretByteLimit = 11_000
+
+    /// Calls to services with the keys that tenants keep for them.
+    package struct Validation: Sendable {
+        /// Off: no service is ever asked.
+        package var isEnabled = true
+        /// Of one call, connecting included.
+        package var timeout: Duration = .seconds(5)
+        /// The largest answer that is read, in bytes.
+        package var maxAnswerBytes = 1 << 20
+        /// Addresses by the services' families, in place of their own.
+        package var addresses: [String: String] = [:]
+
+        package init() {}
+    }
+
+    /// Runs of the set-up.
+    package struct Setup: Sendable {
+        /// Runs under way at a time, each of which holds a connection; more are refused for now.
+        package var maxRuns = 8
+        /// The longest a request may wait for a run to end.
+        package var maxWait: Duration = .seconds(60)
+        /// The longest a stream of events lasts.
+        package var maxStream: Duration = .seconds(300)
+        /// Between two looks at a run that is streamed.
+        package var streamInterval: Duration = .milliseconds(100)
+        /// Third-party keys of one request.
+        package var maxKeys = 50
+        /// Numbers a vector of the tenant's collection has.
+        package var vectorSize = 1536
+        package var vectorDistance = "Cosine"
+
+        package init() {}
+    }
 
     package init() {}
 }

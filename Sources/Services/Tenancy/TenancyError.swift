@@ -21,6 +21,8 @@ struct TenancyError: Error, Sendable {
         case requestTimeout = "request_timeout"
         case bodyTooLarge = "body_too_large"
         case tooMany = "too_many"
+        /// A step of the set-up cannot be completed as things are.
+        case setupFailed = "setup_failed"
         case unavailable
         case internalError = "internal_error"
 
@@ -34,6 +36,7 @@ struct TenancyError: Error, Sendable {
             case .requestTimeout: .requestTimeout
             case .bodyTooLarge: .contentTooLarge
             case .tooMany: .conflict
+            case .setupFailed: .unprocessableContent
             case .unavailable: .serviceUnavailable
             case .internalError: .internalServerError
             }

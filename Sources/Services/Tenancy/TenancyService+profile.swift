@@ -14,20 +14,10 @@ extension TenancyService {
     /// Changes what a person may say of themselves and answers as ``profile(_:)`` does.
     func changeProfile(_ request: HTTPRequest) async throws -> HTTPResponse {
         let person = try person(request)
-        let change = JSON.object(try ProfileChange(try await RequestObject(of: request)).members)
+        let change = try ProfileChange(try await RequestObject(of: request)).members
         let results = try await run(
             [
-                """
-                update tenancy.profiles as p
-                set
-                    full_name = case when c.change ? 'full_name' then c.change ->> 'full_name' else p.full_name end,
-                    company_name =
-                        case when c.change ? 'company_name' then c.change ->> 'company_name' else p.company_name end,
-                    avatar_url = case when c.change ? 'avatar_url' then c.change ->> 'avatar_url' else p.avatar_url end,
-                    setup_completed = coalesce((c.change ->> 'setup_completed')::boolean, p.setup_completed)
-                from (select \(change)::jsonb) as c (change)
-                where p.user_id = (select auth.uid())
-                """,
+                Self.changeProfile(change),
                 Self.readProfile,
             ], as: person, request)
         return try answer(with: results[1])
@@ -37,6 +27,21 @@ extension TenancyService {
     private func answer(with result: PostgresResult) throws -> HTTPResponse {
         guard result.rowCount == 1 else { throw TenancyError.unauthorized }
         return privateJSON(result.value(0, 0))
+    }
+
+    /// - Parameter change: of a ``ProfileChange``.
+    static func changeProfile(_ change: JSONObject) -> PostgresQuery {
+        """
+        update tenancy.profiles as p
+        set
+            full_name = case when c.change ? 'full_name' then c.change ->> 'full_name' else p.full_name end,
+            company_name =
+                case when c.change ? 'company_name' then c.change ->> 'company_name' else p.company_name end,
+            avatar_url = case when c.change ? 'avatar_url' then c.change ->> 'avatar_url' else p.avatar_url end,
+            setup_completed = coalesce((c.change ->> 'setup_completed')::boolean, p.setup_completed)
+        from (select \(JSON.object(change))::jsonb) as c (change)
+        where p.user_id = (select auth.uid())
+        """
     }
 
     private static var readProfile: PostgresQuery {

@@ -12,18 +12,20 @@ package struct TenancyService: Sendable {
     let database: Database
     let access: AccessControl
     let vault: SecretVault
+    let validator: KeyValidator
     private let log: Log
 
     /// - Parameter database: logs in as `authenticator`.
     package init(
         configuration: TenancyConfiguration = TenancyConfiguration(), database: Database, access: AccessControl,
-        vault: SecretVault, log: Log
+        vault: SecretVault, validator: KeyValidator, log: Log
     ) {
         precondition(configuration.maxSecretBytes <= TenancyConfiguration.secretByteLimit, "the database has less room")
         self.configuration = configuration
         self.database = database
         self.access = access
         self.vault = vault
+        self.validator = validator
         self.log = log.with(.field("service", "tenancy"))
     }
 
@@ -34,6 +36,8 @@ package struct TenancyService: Sendable {
             router.on(.get, "/api/user/api-keys", listKeys)
             router.on(.post, "/api/user/api-keys", maxBodyBytes: maxBytes, storeKey)
             router.on(.delete, "/api/user/api-keys", maxBodyBytes: maxBytes, deleteKey)
+            router.on(.post, "/api/user/api-keys/:service/validate", maxBodyBytes: maxBytes, validateKey)
+            router.on(.post, "/api/user/api-keys/:service/revoke", maxBodyBytes: maxBytes, revokeKey)
             router.on(.get, "/api/user/profile", profile)
             router.on(.patch, "/api/user/profile", maxBodyBytes: maxBytes, changeProfile)
         }
@@ -51,9 +55,20 @@ package struct TenancyService: Sendable {
     /// Runs queries as the person, with the request's id for the audit log.
     func run(_ queries: [PostgresQuery], as person: Principal, _ request: HTTPRequest) async throws -> [PostgresResult]
     {
+        try await run(queries, as: person, requestID: request.id)
+    }
+
+    func run(
+        _ queries: [PostgresQuery], as person: Principal, requestID: String
+    ) async throws -> [PostgresResult] {
         var unit = person.unit(queries)
-        unit.settings.append((name: "request.id", value: request.id))
+        unit.settings.append((name: "request.id", value: requestID))
         return try await database.run(unit)
+    }
+
+    /// What a transaction in the person's name begins with, as a unit's does.
+    func settings(of person: Principal, requestID: String) -> [(name: String, value: String)] {
+        person.unit([]).settings + [(name: "request.id", value: requestID)]
     }
 
     /// A body that is the person's alone: no cache may keep it.
@@ -65,7 +80,7 @@ package struct TenancyService: Sendable {
     }
 
     /// The one place that turns errors into responses.
-    private func answer(_ error: any Error, to request: HTTPRequest) -> HTTPResponse {
+    func answer(_ error: any Error, to request: HTTPRequest) -> HTTPResponse {
         let error = TenancyError(error)
         if let cause = error.cause, error.code.status.code >= 500 {
             log.error(

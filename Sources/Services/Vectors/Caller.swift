@@ -16,6 +16,7 @@ struct Caller: Sendable {
     ///
     /// - Throws: `AccessError`; ``VectorsError`` with `forbidden` for a key that stands for nobody.
     init(_ request: HTTPRequest, _ access: AccessControl) throws {
+        let principal: Principal
         if let key = request.headers["api-key"] {
             let holder = try access.principal(presenting: key)
             let bearer = AccessControl.bearerToken(of: request)
@@ -23,6 +24,12 @@ struct Caller: Sendable {
         } else {
             principal = try access.principal(for: request)
         }
+        try self.init(principal, tenantHeader: request.headers["x-atoll-tenant"])
+    }
+
+    /// - Throws: ``VectorsError`` with `forbidden` for somebody who is not signed in.
+    init(_ principal: Principal, tenantHeader: String? = nil) throws {
+        self.principal = principal
         switch principal.role {
         case .anon: throw VectorsError(.forbidden, "sign in, or use the service key")
         case .authenticated:
@@ -30,7 +37,7 @@ struct Caller: Sendable {
             tenant = principal.tenantID
         case .serviceRole:
             isService = true
-            if let text = request.headers["x-atoll-tenant"] {
+            if let text = tenantHeader {
                 guard let named = UUID(text) else { throw VectorsError(.badRequest, "X-Atoll-Tenant is no UUID") }
                 tenant = named
             } else {

@@ -465,20 +465,5 @@ extension ProjectConfiguration {
                     "Settings of each transaction, such as `\"app.settings.name\"`, for `current_setting()` in SQL.")
             }
         }
-
-        /// `[atoll.tenancy]`
-        package struct Tenancy: ConfigurationSection {
-            package var maxBodyBytes = 64 << 10
-            package var maxSecretBytes = 8 << 10
-
-            package init() {}
-
-            static var fields: [ConfigurationField<Tenancy>] {
-                Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
-                Field.key(
-                    "max_secret_size", \.maxSecretBytes, .size(1...11_000),
-                    "The longest third-party key a tenant may store.")
-            }
-        }
     }
 }

@@ -112,7 +112,7 @@ extension VectorsService {
     }
 
     /// Makes the collection: a row.
-    private func insert(_ name: String, _ settings: CollectionSettings, _ caller: Caller) async throws {
+    func insert(_ name: String, _ settings: CollectionSettings, _ caller: Caller) async throws {
         let tenant: PostgresQuery
         if let named = caller.tenant {
             tenant = "\(named)::uuid"

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+extension ProjectConfiguration.Atoll {
+    /// `[atoll.tenancy]`
+    package struct Tenancy: ConfigurationSection {
+        package var maxBodyBytes = 64 << 10
+        package var maxSecretBytes = 8 << 10
+        package var setup = Setup()
+        package var validation = Validation()
+
+        package init() {}
+
+        static var fields: [ConfigurationField<Tenancy>] {
+            Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
+            Field.key(
+                "max_secret_size", \.maxSecretBytes, .size(1...11_000),
+                "The longest third-party key a tenant may store.")
+            Field.section("setup", \.setup, "How tenants are set up (`/api/setup`).")
+            Field.section("validation", \.validation, "How third-party keys are tried with their services.")
+        }
+
+        /// `[atoll.tenancy.setup]`
+        package struct Setup: ConfigurationSection {
+            package enum Distance: String, Sendable, CaseIterable {
+                case cosine = "Cosine"
+                case euclid = "Euclid"
+                case dot = "Dot"
+                case manhattan = "Manhattan"
+            }
+
+            package var maxRuns = 8
+            package var maxWait: Duration = .seconds(60)
+            package var maxStream: Duration = .seconds(300)
+            package var maxKeys = 50
+            package var vectorSize = 1536
+            package var vectorDistance = Distance.cosine
+
+            package init() {}
+
+            static var fields: [ConfigurationField<Setup>] {
+                Field.key(
+                    "max_runs", \.maxRuns, .integer(1...100),
+                    "Set-ups under way at a time, each with a connection of its own; one more gets 503.")
+                Field.key(
+                    "max_wait", \.maxWait, .duration(.zero...(.seconds(3600))),
+                    "The longest a request with `Prefer: wait` waits for its set-up.")
+                Field.key(
+                    "max_stream", \.maxStream, .duration(.seconds(1)...(.seconds(86_400))),
+                    "The longest a stream of a set-up's events lasts.")
+                Field.key("max_keys", \.maxKeys, .integer(1...200), "Third-party keys in one request.")
+                Field.key(
+                    "vector_size", \.vectorSize, .integer(1...65_536), "Numbers in a vector of a tenant's collection.")
+                Field.key("vector_distance", \.vectorDistance, .choice, "How a tenant's collection compares vectors.")
+            }
+        }
+
+        /// `[atoll.tenancy.validation]`
+        package struct Validation: ConfigurationSection {
+            package var enabled = true
+            package var timeout: Duration = .seconds(5)
+            package var addresses: [String: String] = [:]
+
+            package init() {}
+
+            /// The services that can be asked.
+            package static let families = [
+                "anthropic", "cohere", "deepseek", "elevenlabs", "gemini", "github", "groq", "heygen", "mistral",
+                "openai",
+                "perplexity", "resend", "sendgrid", "stripe", "twilio", "twitter",
+            ]
+
+            static var fields: [ConfigurationField<Validation>] {
+                Field.key(
+                    "enabled", \.enabled, .boolean,
+                    "Whether services are asked about keys: in a set-up, which stores none that is refused, and by `/api/user/api-keys/{service}/validate`."
+                )
+                Field.key(
+                    "timeout", \.timeout, .duration(.milliseconds(10)...(.seconds(60))),
+                    "The longest a service may take to answer.")
+                Field.values(
+                    "addresses", "service", \.addresses,
+                    .text("an address such as \"https://api.example.com\"") { text in
+                        (text.hasPrefix("https://") || text.hasPrefix("http://")) && !text.contains { $0.isWhitespace }
+                    }, names: families, "Where services are asked, in place of their own addresses.")
+            }
+        }
+    }
+}
