@@ -6,14 +6,12 @@ import json
 import subprocess
 import sys
 import threading
-import time
 import warnings
 
 import httpx
 import pytest
 from atoll_server import ROOT, AtollServer
-from people import Person, anonymous, service
-from postgrest.exceptions import APIError
+from people import Person
 from qdrant_client import QdrantClient
 
 warnings.filterwarnings("ignore")
@@ -91,7 +89,9 @@ def test_from_sign_up_to_a_usable_home(atoll, alice):
     assert done.status_code == 200
     assert done.json()["status"] == "completed", done.text
     collection = f"qdrant_user_{alice.id}"
-    client = QdrantClient(url=f"http://127.0.0.1:{atoll.vectors_port}", api_key=alice.session.access_token)
+    client = QdrantClient(
+        url=f"http://127.0.0.1:{atoll.vectors_port}", api_key=alice.session.access_token, check_compatibility=False
+    )
     vectors = client.get_collection(collection).config.params.vectors
     assert (vectors.size, vectors.distance.value) == (1536, "Cosine")
     profile = httpx.get(f"{atoll.url}/api/user/profile", headers=alice.headers).json()["profile"]
