@@ -52,6 +52,7 @@ let package = Package(
         system("COpenSSL"),
         system("CCurl"),
         system("CCrypt"),
+        system("CArgon2"),
         system("CQRencode"),
         .target(name: "CLinux", path: "Sources/System/CLinux"),
         .target(
@@ -66,7 +67,7 @@ let package = Package(
         library("Core", "EventLoop", ["Primitives", "CLinux"]),
         library("Core", "Processes", ["EventLoop", "CLinux"]),
         library("Core", "Images", ["Primitives", "EventLoop", "Processes", "CImages"]),
-        library("Core", "Cryptography", ["Primitives", "COpenSSL", "CCrypt"]),
+        library("Core", "Cryptography", ["Primitives", "COpenSSL", "CCrypt", "CArgon2"]),
         library("Core", "HTTP", ["Primitives", "EventLoop", "CLinux", "COpenSSL"]),
         library("Core", "HTTPClient", ["Primitives", "EventLoop", "HTTP", "CCurl"]),
         library("Core", "Postgres", ["Primitives", "EventLoop", "CPostgres", "CLinux"]),

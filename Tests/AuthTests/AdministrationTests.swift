@@ -94,7 +94,7 @@ import Testing
                 ])
             #expect(changed.status == 200, "\(changed.text)")
             #expect(changed.json["email"] == "countess@example.com")
-            #expect(changed.json["user_metadata"] == ["title": "Countess"])
+            #expect(changed.json["user_metadata"] == ["email_verified": true, "title": "Countess"])
             #expect(changed.json["app_metadata"]?["plan"] == "free")
             #expect(changed.json["app_metadata"]?["tenant_id"] == created.json["app_metadata"]?["tenant_id"])
             #expect(
@@ -111,6 +111,53 @@ import Testing
                 try await auth.sql(
                     "select string_agg(payload ->> 'action', ' ' order by created_at) from auth.audit_log_entries where payload ->> 'actor_username' = 'service_role'"
                 ) == "user_signedup user_modified user_modified user_deleted")
+        }
+    }
+
+    /// What accounts bring along signs in, and is bcrypt's from then on.
+    @Test(arguments: [
+        "$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
+        "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$wWKIMhR9lyDFvRz9YTZweHKfbftvj+qf+YFY4NeBbtA",
+        "$fbscrypt$v=1,n=10,r=8,p=1,ss=Bw==,sk=jxspr8Ki0RYycVU8zykbdLGjFQ3McFUH0uiiTvC8pVMXAn210wjLNmdZJzxUECKbm0QsEmYUSDzZvpjeJ9WmXA==$42xEC+ixf3L2lw==$QU5xA/a22ckG1AyhikaaC6hBYBLRMm3Cf8Qyed0OieBh682qJqHlH/xDqcd1NKN6p/QVc7E+54AT+YUo0DXAFQ==",
+    ])
+    func takesHashesOfOtherSystems(_ hash: String) async throws {
+        try await AuthFixture.run { auth in
+            let created = try await auth.administer(
+                "POST", "/admin/users",
+                ["email": "ada@example.com", "password_hash": .string(hash), "email_confirm": true])
+            #expect(created.status == 200, "\(created.text)")
+            #expect(try await auth.sql("select encrypted_password from auth.users") == hash)
+            #expect(try await auth.signIn("ada@example.com", password: "passwor").errorCode == "invalid_credentials")
+            #expect(try await auth.sql("select encrypted_password from auth.users") == hash)
+            #expect(try await auth.signIn("ada@example.com", password: "password").status == 200)
+            #expect(try await auth.sql("select left(encrypted_password, 7) from auth.users") == "$2b$04$")
+            #expect(try await auth.signIn("ada@example.com", password: "password").status == 200)
+            #expect(try await auth.signIn("ada@example.com", password: "passwor").errorCode == "invalid_credentials")
+        }
+    }
+
+    @Test func whatAnAdministratorConfirmsIsSoForTheIdentityAndWaitsForNoCode() async throws {
+        try await AuthFixture.run {
+            $0.areEmailConfirmationsEnabled = true
+        } _: { auth in
+            let signedUp = try await auth.signUp("ada@example.com")
+            let code = try await auth.mail(to: "ada@example.com").code
+            let id = try signedUp.member("id")
+            #expect(signedUp.json["identities"]?[0]?["identity_data"]?["email_verified"] == false)
+            let changed = try await auth.administer("PUT", "/admin/users/\(id)", ["email_confirm": true])
+            #expect(changed.json["identities"]?[0]?["identity_data"]?["email_verified"] == true, "\(changed.text)")
+            #expect(changed.json["user_metadata"]?["email_verified"] == true)
+            #expect(changed.json["email_confirmed_at"]?.stringValue != nil)
+            let body: JSON = ["type": "signup", "email": "ada@example.com", "token": .string(code)]
+            #expect(try await auth.request("POST", "/verify", body.text).errorCode == "otp_expired")
+            #expect(try await auth.signIn("ada@example.com").status == 200)
+
+            let made = try await auth.administer(
+                "POST", "/admin/users",
+                ["email": "b@example.com", "phone": "+15551234567", "email_confirm": true, "phone_confirm": true])
+            let claims = made.json["identities"]?.arrayValue?.compactMap { $0["identity_data"] }
+            #expect(claims?.first { $0["email"] != nil }?["email_verified"] == true)
+            #expect(claims?.first { $0["phone"] != nil }?["phone_verified"] == true)
         }
     }
 

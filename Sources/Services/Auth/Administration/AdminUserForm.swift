@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Cryptography
 import Platform
 import Primitives
 
@@ -57,8 +56,9 @@ struct AdminUserForm: Sendable {
         guard password == nil || passwordHash == nil else {
             throw AuthError(.validationFailed, "Only a password or a password hash should be provided")
         }
-        if let passwordHash, Bcrypt.cost(of: passwordHash) == nil {
-            throw AuthError(.validationFailed, "password_hash must be a bcrypt hash")
+        if let passwordHash, StoredPassword(passwordHash) == nil {
+            throw AuthError(
+                .validationFailed, "password_hash must be a hash by bcrypt, argon2i, argon2id or Firebase's scrypt")
         }
         confirmsEmail = try fields.flag("email_confirm")
         confirmsPhone = try fields.flag("phone_confirm")

@@ -144,11 +144,30 @@ extension AuthService {
                 updated_at = now()
             where id = \(user.id)
             """)
+        if form.confirmsEmail { queries += confirmation(of: "email", user.id) }
+        if form.confirmsPhone { queries += confirmation(of: "phone", user.id) }
         if hash != nil {
             queries.append("delete from auth.sessions where user_id = \(user.id)")
             queries.append("delete from auth.one_time_tokens where user_id = \(user.id)")
         }
         return queries
+    }
+
+    /// What an administrator confirms is so for the identity and the metadata, too, and waits for no code any more.
+    private static func confirmation(of provider: String, _ user: UUID) -> [PostgresQuery] {
+        let claim = JSON.object(["\(provider)_verified": true])
+        return OneTimeToken.forgetting([.confirmation], of: user) + [
+            """
+            update auth.identities
+            set identity_data = identity_data || \(claim)::jsonb, updated_at = now()
+            where user_id = \(user) and provider = \(provider)
+            """,
+            """
+            update auth.users
+            set raw_user_meta_data = coalesce(raw_user_meta_data, '{}') || \(claim)::jsonb
+            where id = \(user)
+            """,
+        ]
     }
 
     /// Writes the identity an address or a number is, whether there was one or not.
@@ -239,6 +258,8 @@ extension NewUser {
         isPhoneConfirmed = form.phone != nil && form.confirmsPhone
         extraAppMetadata = form.appMetadata
         userMetadata = form.userMetadata
+        if isEmailConfirmed { userMetadata["email_verified"] = true }
+        if isPhoneConfirmed { userMetadata["phone_verified"] = true }
         if let email { identities.append(NewIdentity(email: email, of: self.id, isVerified: form.confirmsEmail)) }
         if let phone { identities.append(NewIdentity(phone: phone, of: self.id, isVerified: form.confirmsPhone)) }
         if case .until(let duration) = form.ban { banDuration = duration }

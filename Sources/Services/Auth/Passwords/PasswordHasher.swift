@@ -3,7 +3,7 @@ import Cryptography
 import EventLoop
 import Primitives
 
-/// bcrypt on the worker pool, so that no loop waits for it.
+/// Hashes passwords by bcrypt, and verifies those hashes and others', on the worker pool, so that no loop waits for it.
 struct PasswordHasher: Sendable {
     let workers: WorkerPool
     let cost: Int
@@ -32,18 +32,52 @@ struct PasswordHasher: Sendable {
         case rightWithNewHash(String)
     }
 
-    /// Verifies in the time of one hash, whether there is a stored one or not.
+    /// Verifies in the time of one hash, whether there is a stored one or not. A right password whose hash is of another cost or
+    /// came from elsewhere in another form is hashed anew.
     func verify(_ password: String, against stored: String?) async throws -> Verdict {
         counter.increment()
         return try await workers.run { [cost, decoy] in
-            guard let stored, let storedCost = Bcrypt.cost(of: stored) else {
+            guard let stored = stored.flatMap(StoredPassword.init) else {
                 _ = Bcrypt.verify(password, against: decoy)
                 return .wrong
             }
-            guard Bcrypt.verify(password, against: stored) else { return .wrong }
-            if storedCost == cost { return .right }
-            // A password above 72 bytes, from a hash made elsewhere, cannot be hashed again and keeps its hash.
+            guard stored.isHash(of: password) else { return .wrong }
+            if case .bcrypt(_, cost) = stored { return .right }
+            // What bcrypt would cut, from a hash made elsewhere, cannot be hashed again and keeps its hash.
             return (try? Bcrypt.hash(password, cost: cost)).map(Verdict.rightWithNewHash) ?? .right
+        }
+    }
+}
+
+/// What `encrypted_password` of an account may hold: the forms GoTrue takes.
+enum StoredPassword: Sendable {
+    case bcrypt(String, cost: Int)
+    case argon2(Argon2Hash)
+    case firebaseScrypt(FirebaseScryptHash)
+
+    /// The column's length.
+    private static let maxBytes = 255
+
+    /// Nil for what is no hash, or one that would take more time or memory than any should.
+    init?(_ text: String) {
+        guard text.utf8.count <= Self.maxBytes else { return nil }
+        if let cost = Bcrypt.cost(of: text) {
+            self = .bcrypt(text, cost: cost)
+        } else if let hash = Argon2Hash(text) {
+            self = .argon2(hash)
+        } else if let hash = FirebaseScryptHash(text) {
+            self = .firebaseScrypt(hash)
+        } else {
+            return nil
+        }
+    }
+
+    /// Works for as long as the hash wants: to be called off the loop.
+    func isHash(of password: String) -> Bool {
+        switch self {
+        case .bcrypt(let hash, _): Bcrypt.verify(password, against: hash)
+        case .argon2(let hash): hash.isHash(of: password)
+        case .firebaseScrypt(let hash): hash.isHash(of: password)
         }
     }
 }
