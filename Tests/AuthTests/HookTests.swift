@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import Auth
 import Cryptography
-import EventLoop
 import HTTP
 import PlatformTestSupport
 import Primitives
@@ -97,34 +96,24 @@ import Testing
 
     /// Runs `body` with a hook at an address that answers as `answer` says, call by call from 1.
     private static func run(
-        _ hook: AuthHook, answer: @escaping @Sendable (Int, HTTPRequest, [UInt8]) -> HTTPResponse,
+        _ hook: AuthHook, messaging: AuthFixture.Messaging = AuthFixture.Messaging(),
+        answer: @escaping @Sendable (Int, HTTPRequest, [UInt8]) -> HTTPResponse,
         _ body: @escaping @Sendable (AuthFixture) async throws -> Void
     ) async throws {
-        try await Loop.withLoop { loop in
-            let calls = CallCount()
-            var router = Router()
-            router.on(.post, "/hook") { request in
+        let calls = CallCount()
+        try await withLoopbackServer {
+            $0.on(.post, "/hook") { request in
                 let bytes = try await request.body.collect(upTo: 1 << 20)
                 return answer(calls.next(), request, bytes)
             }
-            let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
-            let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
-                group.addTask(executorPreference: loop) { await server.run() }
-                let result: Result<Void, any Error>
-                do {
-                    try await AuthFixture.run(
-                        {
-                            $0.hooks[hook] = .endpoint(
-                                url: "http://127.0.0.1:\(server.port)/hook", secrets: [SecretString(secret)])
-                            $0.hookLimits.pause = .milliseconds(1)
-                            $0.hookLimits.maxAnswerBytes = 2048
-                        }, body)
-                    result = .success(())
-                } catch { result = .failure(error) }
-                server.stop()
-                return result
+        } _: { url in
+            try await AuthFixture.run(messaging: messaging) {
+                $0.hooks[hook] = .endpoint(url: url + "/hook", secrets: [SecretString(secret)])
+                $0.hookLimits.pause = .milliseconds(1)
+                $0.hookLimits.maxAnswerBytes = 2048
+            } _: { auth in
+                try await body(auth)
             }
-            try result.get()
         }
     }
 
@@ -152,6 +141,46 @@ import Testing
         } _: { auth in
             let answer = try await auth.signUp("ada@example.com")
             #expect(answer.status == 200, "\(answer.text)")
+        }
+    }
+
+    /// Notices go the way of all mail. One that cannot be sent keeps nobody from changing the account.
+    @Test func noticesAreHandedToTheHookForMailAndBlockNothing() async throws {
+        var messaging = AuthFixture.Messaging()
+        messaging.notices = [.passwordChanged]
+        let told = Mutex<[JSON]>([])
+        try await Self.run(.sendEmail, messaging: messaging) { call, _, body in
+            told.withLock { $0.append((try? JSON(parsing: body)) ?? .null) }
+            return call == 1 ? .json([:]) : .empty(500)
+        } _: { auth in
+            let bearer = try await auth.signUp("ada@example.com").member("access_token")
+            for password in ["a new password", "a newer password"] {
+                let body: JSON = ["password": .string(password)]
+                let changed = try await auth.request("PUT", "/user", body.text, bearer: bearer)
+                #expect(changed.status == 200, "\(changed.text)")
+                #expect(try await auth.signIn("ada@example.com", password: password).status == 200)
+            }
+            let data = told.withLock { $0.first?["email_data"] }
+            #expect(data?["email_action_type"] == "password_changed_notification")
+            #expect(data?["token"] == "" && data?["token_hash"] == "")
+            #expect(told.withLock { $0.first?["user"]?["email"] } == "ada@example.com")
+            #expect(told.withLock { $0.count } == 2)
+            #expect(try await auth.sql("select count(*) from jobs.jobs") == "0")
+        }
+    }
+
+    @Test func aFunctionForMailThatFailsKeepsTheChangeItTellsOf() async throws {
+        var messaging = AuthFixture.Messaging()
+        messaging.notices = [.passwordChanged]
+        try await AuthFixture.run(
+            files: ["supabase/migrations/20260101000000_hooks.sql": Self.functions], messaging: messaging
+        ) {
+            $0.hooks[.sendEmail] = .function(schema: "public", name: "broken")
+        } _: { auth in
+            let bearer = try await auth.signUp("ada@example.com").member("access_token")
+            let changed = try await auth.request("PUT", "/user", #"{"password":"a new password"}"#, bearer: bearer)
+            #expect(changed.status == 200, "\(changed.text)")
+            #expect(try await auth.signIn("ada@example.com", password: "a new password").status == 200)
         }
     }
 

@@ -21,7 +21,7 @@ extension AuthService {
         let user = try await user(of: caller)
         do {
             try await database.withTransaction(statementTimeout: configuration.statementTimeout) { transaction in
-                try await unlink(id, of: user.id, request, in: transaction)
+                try await unlink(id, of: user, request, in: transaction)
             }
         } catch let error as PostgresError where error.constraint == "users_email_partial_key" {
             throw AuthError(
@@ -31,8 +31,9 @@ extension AuthService {
     }
 
     private func unlink(
-        _ id: UUID, of user: UUID, _ request: HTTPRequest, in transaction: PostgresTransaction
+        _ id: UUID, of account: AuthUser, _ request: HTTPRequest, in transaction: PostgresTransaction
     ) async throws {
+        let user = account.id
         // The account's row is locked first, so that two requests do not take the last two identities.
         let results = try await transaction.run([
             "select from auth.users where id = \(user) for update",
@@ -59,6 +60,8 @@ extension AuthService {
             where u.id = \(user)
             """,
         ])
+        // To the address the account had: it may have gone with the identity.
+        try await notify(.identityUnlinked(provider), to: account.email, about: account, request, in: transaction)
     }
 
     private static func removalOfPhone(of user: UUID) -> PostgresQuery {

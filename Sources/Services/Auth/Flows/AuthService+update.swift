@@ -225,11 +225,11 @@ extension AuthService {
                 "delete from auth.sessions where user_id = \(user.id) and id is distinct from \(caller.sessionID)")
             queries += OneTimeToken.forgetting([.recovery], of: user.id)
             queries.append(AuditEvent(.userPasswordUpdated, by: .user(user.id)).insertion(for: request))
-            queries += try noticeQueries(.passwordChanged, to: user.email, about: user)
         }
         queries.append("update auth.users set updated_at = now() where id = \(user.id)")
         queries.append(AuditEvent(.userModified, by: .user(user.id)).insertion(for: request))
         try await transaction.run(queries)
+        if newHash != nil { try await notify(.passwordChanged, to: user.email, about: user, request, in: transaction) }
         if let email = changes.email, email.text != user.email {
             try await beginEmailChange(of: user, to: email, changes.challenge, request, in: transaction)
         }
@@ -313,12 +313,11 @@ extension AuthService {
             ] + addingIdentity(identity, to: user) + [
                 AuditEvent(.userModified, by: .user(user.id), traits: ["provider": "email"]).insertion(for: request)
             ])
-        if !user.email.isEmpty {
-            var changed = user
-            changed.email = text
-            try await transaction.run(
-                noticeQueries(
-                    .emailChanged, to: user.email, about: changed, details: ["OldEmail": .string(user.email)]))
+        var changed = user
+        changed.email = text
+        try await notify(.emailChanged(from: user.email), to: user.email, about: changed, request, in: transaction)
+        if user.isAdding(identity) {
+            try await notify(.identityLinked("email"), to: user.email, about: changed, request, in: transaction)
         }
         return nil
     }
@@ -352,15 +351,16 @@ extension AuthService {
             ])
         var changed = user
         changed.phone = digits
-        try await transaction.run(
-            noticeQueries(.phoneChanged, to: user.email, about: changed, details: ["OldPhone": .string(user.phone)]))
+        try await notify(.phoneChanged(from: user.phone), to: user.email, about: changed, request, in: transaction)
+        if user.isAdding(identity) {
+            try await notify(.identityLinked("phone"), to: user.email, about: changed, request, in: transaction)
+        }
         return nil
     }
 
     /// The statements that give an account the way to sign in that a confirmed address is, unless it has it.
     private func addingIdentity(_ identity: NewIdentity, to user: AuthUser) -> [PostgresQuery] {
-        let has = user.identities.contains { $0["provider"]?.stringValue == identity.provider }
-        guard !has else { return [] }
+        guard user.isAdding(identity) else { return [] }
         let provider = JSON.string(identity.provider)
         return [
             identity.insertion(for: user.id),
@@ -420,4 +420,9 @@ extension AuthService {
         }
         return try await deliver(message, request)
     }
+}
+
+extension AuthUser {
+    /// Whether the user has had no identity of this provider.
+    fileprivate func isAdding(_ identity: NewIdentity) -> Bool { !identityProviders.contains(identity.provider) }
 }

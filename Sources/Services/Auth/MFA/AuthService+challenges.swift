@@ -283,6 +283,9 @@ extension AuthService {
         guard let sessionRow = results[results.count - 2].onlyRow, let userRow = results.last?.onlyRow,
             let user = AuthUser(row: userRow)
         else { throw AuthError(.sessionNotFound, "Session from session_id claim in JWT does not exist") }
+        if !factor.isVerified {
+            try await notify(.factorEnrolled(factor.kind), to: user.email, about: user, request, in: transaction)
+        }
         return try await issue(
             SessionFacts(id: caller.sessionID, row: sessionRow), refreshToken: token.text, to: user, factor.method,
             request,

@@ -111,15 +111,9 @@ extension AuthService {
 
     /// The address in a QR code, as authenticator apps read it.
     static func keyURI(issuer: String, account: String, secret: [UInt8]) -> String {
-        func escape(_ text: String) -> String {
-            text.utf8.map { byte in
-                let isPlain =
-                    (byte | 0x20) &- 97 < 26 || byte &- 48 < 10 || "-._~".utf8.contains(byte)
-                return isPlain ? String(UnicodeScalar(byte)) : percentEncode(byte)
-            }.joined()
-        }
-        return "otpauth://totp/\(escape(issuer)):\(escape(account))?algorithm=SHA1&digits=6"
-            + "&issuer=\(escape(issuer))&period=30&secret=\(Base32.encode(secret))"
+        let issuer = percentEncode(component: issuer)
+        return "otpauth://totp/\(issuer):\(percentEncode(component: account))?algorithm=SHA1&digits=6"
+            + "&issuer=\(issuer)&period=30&secret=\(Base32.encode(secret))"
     }
 
     private func insertFactor(
@@ -208,6 +202,10 @@ extension AuthService {
                         ]
                     ).insertion(for: request)
                 ])
+            // One that was never proved was never told of either.
+            guard factor.isVerified else { return }
+            try await notify(
+                .factorUnenrolled(factor.kind), to: caller.user.email, about: caller.user, request, in: transaction)
         }
         return .json(["id": .string(id.description)])
     }

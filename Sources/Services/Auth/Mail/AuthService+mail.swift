@@ -94,9 +94,7 @@ extension AuthService {
         guard let first = mails.first, let last = mails.last else { return }
         var data: JSONObject = [
             "token": .string(first.token.code), "token_hash": .string(first.token.link),
-            "redirect_to": .string(redirect.text), "email_action_type": .string(first.kind.actionType),
-            "site_url": .string(configuration.siteURL), "token_new": "", "token_hash_new": "", "old_email": "",
-            "old_phone": "", "provider": "", "factor_type": "",
+            "redirect_to": .string(redirect.text),
         ]
         if mails.count == 2 {
             // As GoTrue names them: the current address gets `token` and `token_hash_new`, the new one `token_new` and `token_hash`.
@@ -109,28 +107,22 @@ extension AuthService {
             members["new_email"] = .string(newEmail)
             told = .object(members)
         }
-        _ = try await hooks.call(
-            .sendEmail, ["user": told, "email_data": .object(data)], for: request, in: transaction)
+        try await callMailHook(first.kind, told, data, request, in: transaction)
     }
 
-    // MARK: Notices
-
-    /// The statements that tell a user of something that has happened to the account; none unless the project asked for it.
-    ///
-    /// - Parameters:
-    ///   - recipient: nobody is told when it is empty.
-    ///   - details: further placeholders: `OldEmail`, `OldPhone`, `Provider`, `FactorType`.
-    func noticeQueries(
-        _ kind: AuthMailKind, to recipient: String, about user: AuthUser, details: JSONObject = [:]
-    ) throws -> [PostgresQuery] {
-        guard mailer.notices.contains(kind), !recipient.isEmpty else { return [] }
-        var data: JSONObject = [
-            "SiteURL": .string(configuration.siteURL), "Email": .string(user.email), "SendingTo": .string(recipient),
-            "Phone": .string(user.phone), "Data": user.userMetadata,
+    /// - Parameter data: the members of `email_data` that are not empty.
+    func callMailHook(
+        _ kind: AuthMailKind, _ user: JSON, _ data: JSONObject, _ request: HTTPRequest,
+        in transaction: PostgresTransaction
+    ) async throws {
+        var members: JSONObject = [
+            "token": "", "token_hash": "", "redirect_to": "", "email_action_type": .string(kind.actionType),
+            "site_url": .string(configuration.siteURL), "token_new": "", "token_hash_new": "", "old_email": "",
+            "old_phone": "", "provider": "", "factor_type": "",
         ]
-        for (name, value) in details { data[name] = value }
-        let message = try mailer.message(kind, to: recipient, .object(data))
-        return [try mailer.outbox.insertion(of: message, kind: kind.rawValue, lifetime: nil)]
+        for (name, value) in data { members[name] = value }
+        _ = try await hooks.call(
+            .sendEmail, ["user": user, "email_data": .object(members)], for: request, in: transaction)
     }
 
     // MARK: How often
