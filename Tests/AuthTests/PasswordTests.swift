@@ -2,8 +2,10 @@
 @testable import Auth
 import Cryptography
 import Glibc
+import HTTP
 import PlatformTestSupport
 import Primitives
+import Synchronization
 import TestSupport
 import Testing
 
@@ -56,7 +58,7 @@ import Testing
             let list = "\(folder)/list"
             try Self.write(list, "\(LeakedPasswords.digest(of: "correct horse")):1\n")
             try await AuthFixture.run {
-                $0.leakedPasswordsPath = list
+                $0.leakedPasswords.path = list
             } _: { auth in
                 let refused = try await auth.signUp("ada@example.com")
                 #expect((refused.status, refused.errorCode) == (422, "weak_password"))
@@ -67,6 +69,73 @@ import Testing
                 let session = try await auth.signIn("ada@example.com")
                 #expect(session.status == 200)
                 #expect(session.json["weak_password"]?["reasons"] == ["pwned"])
+            }
+        }
+    }
+
+    /// A server of ranges as Pwned Passwords is served; `answer` gets the prefix.
+    private static func withRanges(
+        _ answer: @escaping @Sendable (HTTPRequest, String) -> HTTPResponse,
+        _ body: @escaping @Sendable (String) async throws -> Void
+    ) async throws {
+        try await withLoopbackServer {
+            $0.on(.get, "/range/:prefix") { request in answer(request, request.parameters["prefix"] ?? "") }
+        } _: {
+            try await body($0)
+        }
+    }
+
+    @Test func aServerOfRangesLearnsFiveDigitsOfTheDigest() async throws {
+        let digest = LeakedPasswords.digest(of: "correct horse")
+        let asked = Mutex<[String]>([])
+        try await Self.withRanges { request, prefix in
+            asked.withLock { $0.append(prefix) }
+            #expect(request.headers["add-padding"] == "true")
+            // Padding is told by a count of nothing.
+            let padding = LeakedPasswords.digest(of: "another horse").dropFirst(5)
+            let lines = ["0018A45C4D1DEF81644B54AB7F969B88D65:10", "\(padding):0", "\(digest.dropFirst(5)):42"]
+            return .text(lines.joined(separator: "\r\n"))
+        } _: { url in
+            try await AuthFixture.run {
+                $0.leakedPasswords.url = url
+                $0.leakedPasswords.isRequired = true
+            } _: { auth in
+                let refused = try await auth.signUp("ada@example.com")
+                #expect((refused.status, refused.errorCode) == (422, "weak_password"), "\(refused.text)")
+                #expect(refused.json["weak_password"]?["reasons"] == ["pwned"])
+                #expect(asked.withLock { $0 } == [String(digest.prefix(5))])
+                #expect(try await auth.signUp("ada@example.com", password: "another horse").status == 200)
+            }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func aServerThatIsAwayRefusesNobodyUnlessTheProjectWantsThat(_ isRequired: Bool) async throws {
+        let silent = try #require(SilentServer())
+        try await Self.withRanges { _, _ in
+            .empty(503)
+        } _: { url in
+            for url in [url, "http://127.0.0.1:\(silent.port)", "http://127.0.0.1:1"] {
+                try await AuthFixture.run {
+                    $0.leakedPasswords.url = url
+                    $0.leakedPasswords.timeout = .milliseconds(200)
+                    $0.leakedPasswords.isRequired = isRequired
+                } _: { auth in
+                    let answer = try await auth.signUp("ada@example.com")
+                    #expect(answer.status == (isRequired ? 503 : 200), "\(url) \(answer.text)")
+                    if isRequired {
+                        #expect(answer.errorCode == "service_unavailable" && answer.headers["retry-after"] != nil)
+                        #expect(try await auth.sql("select count(*) from auth.users") == "0")
+                        // Whoever has an account gets in all the same.
+                        let made: JSON = [
+                            "email": "ada@example.com", "email_confirm": true,
+                            "password_hash": .string(try Bcrypt.hash("correct horse", cost: 4)),
+                        ]
+                        #expect(try await auth.administer("POST", "/admin/users", made).status == 200)
+                    }
+                    let session = try await auth.signIn("ada@example.com")
+                    #expect(session.status == 200 && session.json["weak_password"] == nil)
+                }
             }
         }
     }

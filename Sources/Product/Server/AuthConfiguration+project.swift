@@ -41,7 +41,11 @@ extension AuthConfiguration {
         hookLimits.tries = limits.hookTries
         hookLimits.maxAnswerBytes = limits.maxHookAnswerBytes
         hooks = try Self.hooks(auth.hooks)
-        leakedPasswordsPath = limits.leakedPasswords.map(project.path)
+        leakedPasswords.path = limits.leakedPasswords.map(project.path)
+        leakedPasswords.url = limits.leakedPasswordsURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
+        leakedPasswords.timeout = limits.leakedPasswordsTimeout
+        leakedPasswords.isRequired = limits.requiresLeakedPasswordCheck
+        captcha = try auth.captcha.flatMap { try CaptchaConfiguration($0, limits) }
         factors = FactorConfiguration(auth.mfa)
         retention.interval = limits.cleanupInterval
         retention.batch = limits.cleanupBatch
@@ -80,6 +84,27 @@ extension AuthConfiguration {
             }
         }
         return hooks
+    }
+}
+
+extension CaptchaConfiguration {
+    /// What `[auth.captcha]` says; nil when it is off.
+    ///
+    /// - Throws: `ProjectError` without a secret, with which no proof could be checked.
+    fileprivate init?(
+        _ section: ProjectConfiguration.Auth.Captcha, _ limits: ProjectConfiguration.Atoll.AuthLimits
+    ) throws {
+        guard section.enabled else { return nil }
+        guard let provider = Provider(rawValue: section.provider.rawValue), let secret = section.secret,
+            !secret.isEmpty
+        else {
+            throw ProjectError(
+                "[auth.captcha] has no secret",
+                next: "set `secret` to the key the provider gave you, or `enabled = false`")
+        }
+        self.init(provider: provider, secret: secret)
+        url = limits.captchaURL
+        timeout = limits.captchaTimeout
     }
 }
 

@@ -36,8 +36,8 @@ package struct AuthConfiguration: Sendable {
     /// Characters a new password must have. Passwords in use are not looked at again.
     package var minPasswordLength = 6
     package var passwordRequirement: PasswordRequirement = .none
-    /// A list of passwords known from leaks, which are refused; see ``LeakedPasswords``.
-    package var leakedPasswordsPath: String?
+    /// Where passwords known from leaks are looked up, which are refused.
+    package var leakedPasswords = LeakedPasswordConfiguration()
     /// The work of new password hashes; each step doubles it. A hash of another cost is redone at sign-in.
     package var bcryptCost = 10
 
@@ -68,6 +68,9 @@ package struct AuthConfiguration: Sendable {
     package var flowStateLifetime: Duration = .seconds(300)
     /// Whether a sign-in ends the user's other sessions of the same tag.
     package var isSingleSessionPerUser = false
+
+    /// Who checks that a human signs up or in; nil for nobody.
+    package var captcha: CaptchaConfiguration?
 
     package var factors = FactorConfiguration()
     package var retention = RetentionConfiguration()

@@ -13,7 +13,7 @@ extension AuthService {
     func signUp(_ request: HTTPRequest) async throws -> HTTPResponse {
         _ = try access.keyHolder(for: request)
         try limiter.admit(request, .signUp)
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let fields = try await humanFields(request)
         switch try SignupForm(fields, configuration) {
         case .email(let email, let password, let data, let challenge):
             return try await signUp(email, password: password, data: data, challenge, request)

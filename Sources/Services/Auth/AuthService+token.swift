@@ -21,7 +21,7 @@ extension AuthService {
 
     /// The password grant: two units, with the hash verified off the loop between them.
     private func grantByPassword(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let fields = try await humanFields(request)
         let email = try fields.text("email")
         let phone = try fields.text("phone")
         let password = try fields.text("password")

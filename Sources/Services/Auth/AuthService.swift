@@ -34,6 +34,9 @@ package struct AuthService: Sendable {
     let client: HTTPClient
     let log: Log
     let counters: AuthCounters
+    /// Nil where no proof of a human is asked for.
+    let captcha: CaptchaVerifier?
+    let leakedPasswords: LeakedPasswordCheck
 
     /// Signs and verifies tokens with the keys now in force.
     var tokens: JWTCodec { access.keys.codec }
@@ -81,6 +84,9 @@ package struct AuthService: Sendable {
         mailPauses = SendingPauses(configuration.flows.emailPause, maxAddresses: maxAddresses)
         messagePauses = SendingPauses(configuration.flows.smsPause, maxAddresses: maxAddresses)
         self.client = client
+        captcha = configuration.captcha.map { CaptchaVerifier(configuration: $0, client: client) }
+        leakedPasswords = LeakedPasswordCheck(
+            configuration: configuration.leakedPasswords, workers: workers, client: client)
         self.log = log.with(.field("service", "auth"))
     }
 

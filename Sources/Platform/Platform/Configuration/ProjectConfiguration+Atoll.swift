@@ -268,6 +268,11 @@ extension ProjectConfiguration {
         package struct AuthLimits: ConfigurationSection {
             package var bcryptCost = 10
             package var leakedPasswords: String?
+            package var leakedPasswordsURL: String?
+            package var leakedPasswordsTimeout: Duration = .seconds(3)
+            package var requiresLeakedPasswordCheck = false
+            package var captchaURL: String?
+            package var captchaTimeout: Duration = .seconds(10)
             package var maxBodyBytes = 1 << 20
             package var statementTimeout: Duration = .seconds(10)
             package var refreshLockTimeout: Duration = .seconds(5)
@@ -324,6 +329,23 @@ extension ProjectConfiguration {
                     "leaked_passwords", \.leakedPasswords, .text,
                     "A list of leaked passwords' SHA-1 digests, which are refused: a file in the order of the digests, or a folder of ranges by their first five digits. Relative to the project's folder."
                 )
+                Field.optional(
+                    "leaked_passwords_url", \.leakedPasswordsURL, .httpURL,
+                    "A server of ranges of leaked passwords, such as `https://api.pwnedpasswords.com`, asked besides the list: `/range/<five digits>` is added. It learns the first five digits of a digest."
+                )
+                Field.key(
+                    "leaked_passwords_timeout", \.leakedPasswordsTimeout, .duration(.milliseconds(1)...(.seconds(60))),
+                    "How long that server may take.")
+                Field.key(
+                    "leaked_passwords_required", \.requiresLeakedPasswordCheck, .boolean,
+                    "Whether a new password is refused while list or server cannot be read; without it, it is taken unchecked."
+                )
+                Field.optional(
+                    "captcha_url", \.captchaURL, .httpURL,
+                    "Where the provider of `[auth.captcha]` is asked in place of its own address.")
+                Field.key(
+                    "captcha_timeout", \.captchaTimeout, .duration(.milliseconds(1)...(.seconds(60))),
+                    "How long it may take; then the request is refused.")
                 Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
                 Field.key(
                     "statement_timeout", \.statementTimeout, .duration(.milliseconds(1)...(.seconds(3600))),

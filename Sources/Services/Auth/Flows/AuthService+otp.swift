@@ -10,7 +10,7 @@ extension AuthService {
     func sendOTP(_ request: HTTPRequest) async throws -> HTTPResponse {
         _ = try access.keyHolder(for: request)
         try limiter.admit(request, .otp)
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let fields = try await humanFields(request)
         let form = try OTPForm(fields, createsUser: try fields.flag("create_user", default: true))
         let address = try address(fields)
         try requireProvider(of: address)
@@ -26,7 +26,7 @@ extension AuthService {
     func sendMagicLink(_ request: HTTPRequest) async throws -> HTTPResponse {
         _ = try access.keyHolder(for: request)
         try limiter.admit(request, .magicLink)
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let fields = try await humanFields(request)
         let form = try OTPForm(fields, createsUser: true)
         let email = try emailAddress(try fields.text("email"))
         try requireProvider(of: .email(email))

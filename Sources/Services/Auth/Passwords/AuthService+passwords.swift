@@ -13,11 +13,18 @@ extension AuthService {
 
     /// Checks a new password by all rules and hashes it.
     ///
-    /// - Throws: `weakPassword` with its reasons, `validationFailed`.
+    /// - Throws: `weakPassword` with its reasons, `validationFailed`, and `serviceUnavailable` where the project wants no password
+    ///   that cannot be looked up among the leaked ones.
     func newPasswordHash(_ password: String, _ request: HTTPRequest) async throws -> String {
         try passwordPolicy.check(password)
-        if await isLeaked(password, request) { throw PasswordPolicy.leaked }
-        return try await hasher.hash(password)
+        switch await isLeaked(password, request) {
+        case true?: throw PasswordPolicy.leaked
+        case nil where configuration.leakedPasswords.isRequired:
+            throw AuthError(
+                .serviceUnavailable, "Passwords cannot be checked at the moment, please try again later",
+                retryAfter: .seconds(10))
+        case false?, nil: return try await hasher.hash(password)
+        }
     }
 
     /// Why a password that is in use would not be taken as a new one; nil when it would.
@@ -25,19 +32,16 @@ extension AuthService {
         do throws(AuthError) { try passwordPolicy.check(password) } catch {
             return error.code == .weakPassword ? error : nil
         }
-        return await isLeaked(password, request) ? PasswordPolicy.leaked : nil
+        return await isLeaked(password, request) == true ? PasswordPolicy.leaked : nil
     }
 
-    /// A list that cannot be read refuses nobody: it is told in the log instead.
-    private func isLeaked(_ password: String, _ request: HTTPRequest) async -> Bool {
-        guard let path = configuration.leakedPasswordsPath else { return false }
-        do {
-            return try await hasher.workers.run { try LeakedPasswords(path: path).contains(password) }
-        } catch {
+    /// Nil when that cannot be found out, which the log tells.
+    private func isLeaked(_ password: String, _ request: HTTPRequest) async -> Bool? {
+        do { return try await leakedPasswords.contains(password) } catch {
             log.error(
                 "leaked passwords not checked", .field("request_id", request.id),
                 .field("cause", String(describing: error)))
-            return false
+            return nil
         }
     }
 

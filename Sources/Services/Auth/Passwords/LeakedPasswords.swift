@@ -54,11 +54,16 @@ struct LeakedPasswords: Sendable {
         throw failure("has no range \(prefix)")
     }
 
-    /// Whether a line begins with `key` and a colon, or is `key`; digits may be small or capital.
+    /// Whether a line begins with `key` and a colon, or is `key`; digits may be small or capital. A line that says that the password
+    /// was seen 0 times is padding.
     static func lines(_ bytes: [UInt8], contain key: [UInt8]) -> Bool {
         bytes.split(separator: UInt8(ascii: "\n")).contains { line in
-            compare(line, key) == 0
+            compare(line, key) == 0 && !isPadding(line.dropFirst(key.count))
         }
+    }
+
+    private static func isPadding(_ count: ArraySlice<UInt8>) -> Bool {
+        count.filter { $0 != UInt8(ascii: "\r") }.elementsEqual(":0".utf8)
     }
 
     /// How a line's digest stands to `key`: negative before it, zero when they are the same.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
+internal import Glibc
 
 /// Accepts connections at a free port of 127.0.0.1 and never says a word.
-final class SilentServer: Sendable {
-    let port: Int
+package final class SilentServer: Sendable {
+    package let port: Int
     private let descriptor: Int32
 
-    init?() {
+    package init?() {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
