@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import Auth
 import HTTP
+import MailCatcher
 import Primitives
 import Synchronization
 import TestSupport
@@ -24,15 +25,94 @@ import Testing
         }
     }
 
-    @Test func anAddressThatIsNotVerifiedMakesNoAccountWhereAddressesAreConfirmed() async throws {
+    /// The mail proves what the provider does not: until its link was followed nobody is signed in.
+    @Test func anAddressThatIsNotVerifiedIsConfirmedByMailWhereAddressesAre() async throws {
         try await TestProvider.run { configuration, _ in
             configuration.areEmailConfirmationsEnabled = true
         } _: { fixture, provider in
             provider.state.withLock { $0.claims = ["email_verified": false] }
+            let target = "provider=google&redirect_to=https%3A%2F%2Fapp.example.com%2Fin&" + ExternalFlow.challenge
+            let response = try await ExternalFlow(fixture, provider, target).back()
+            #expect(response.redirectedError == "provider_email_needs_verification")
+            let told = ExternalFlow.fragment(response.headers["location"] ?? "").first("error_description")
+            #expect(told?.contains("A confirmation email has been sent") == true)
+            #expect(try await fixture.sql("select count(*) from auth.users where email_confirmed_at is null") == "1")
+            #expect(try await fixture.sql("select count(*) from auth.sessions") == "0")
+            let mail = try await fixture.mail(to: "anna@example.com")
+            // Again, before it is confirmed: another mail, no second account, no session.
+            let again = try await ExternalFlow(fixture, provider, target).back()
+            #expect(again.redirectedError == "provider_email_needs_verification")
+            let newest = try await fixture.mail(to: "anna@example.com", after: 1)
+            let stale = try await fixture.request("GET", mail.link, headers: ["apikey": ""])
+            #expect(stale.redirectedError == "otp_expired")
+            let confirmed = try await fixture.request("GET", newest.link, headers: ["apikey": ""])
+            let page = try #require(confirmed.headers["location"])
+            #expect(page.hasPrefix("https://app.example.com/in#"), "\(page)")
+            #expect(ExternalFlow.fragment(page).first("access_token") != nil)
+            let session = try await ExternalFlow(fixture, provider).session()
+            #expect(session.status == 200, "\(session.text)")
+            #expect(session.json["user"]?["email_confirmed_at"]?.stringValue != nil)
+            #expect(try await fixture.sql("select count(*) from auth.users") == "1")
+        }
+    }
+
+    /// A sign-in with an address that somebody else has proved tells nobody of it by mail and makes nothing.
+    @Test func anAddressThatIsSomebodyElsesIsRefusedWithoutAMail() async throws {
+        try await TestProvider.run { configuration, _ in
+            configuration.areEmailConfirmationsEnabled = true
+        } _: { fixture, provider in
+            _ = try await fixture.signUp("anna@example.com")
+            _ = try await fixture.mail(to: "anna@example.com")
+            provider.state.withLock { $0.claims = ["email_verified": false] }
             let response = try await ExternalFlow(fixture, provider).back()
             #expect(response.redirectedError == "provider_email_needs_verification")
-            let users = try await fixture.sql("select count(*) from auth.users")
-            #expect(users == "0")
+            try await fixture.settleMail()
+            #expect(fixture.mails.all.count == 1)
+            #expect(try await fixture.sql("select count(*) from auth.identities") == "1")
+        }
+    }
+
+    // MARK: Invitations
+
+    private static func invitation(_ fixture: AuthFixture, _ email: String = "anna@example.com") async throws -> String
+    {
+        let invited = try await fixture.administer("POST", "/invite", ["email": .string(email)])
+        #expect(invited.status == 200, "\(invited.text)")
+        return try await fixture.mail(to: email).token
+    }
+
+    @Test func theTokenOfAnInvitationsMailIsAcceptedByAProvider() async throws {
+        try await TestProvider.run { fixture, provider in
+            let token = try await Self.invitation(fixture)
+            let query = "provider=google&invite_token=\(token)&" + ExternalFlow.challenge
+            let flow = try await ExternalFlow(fixture, provider, query)
+            // What is stored opens nothing.
+            #expect(
+                try await fixture.sql("select count(*) from auth.flow_state where invite_token = '\(token)'") == "0")
+            let session = try await flow.session()
+            #expect(session.status == 200, "\(session.text)")
+            #expect(session.json["user"]?["invited_at"]?.stringValue != nil)
+            #expect(session.json["user"]?["app_metadata"]?["providers"] == ["email", "google"])
+            // Once: neither the provider nor the mail's link takes it again.
+            let twice = try await fixture.request(
+                "GET", "/authorize?\(query)", headers: ["host": "auth.test", "apikey": ""])
+            #expect((twice.status, twice.errorCode) == (404, "user_not_found"))
+            let link = try await fixture.request("GET", "/verify?type=invite&token=\(token)", headers: ["apikey": ""])
+            #expect(link.redirectedError == "otp_expired")
+        }
+    }
+
+    @Test func anInvitationIsForItsAddressAndForAWhile() async throws {
+        try await TestProvider.run { fixture, provider in
+            let token = try await Self.invitation(fixture, "berta@example.com")
+            let query = "provider=google&invite_token=\(token)&" + ExternalFlow.challenge
+            let other = try await ExternalFlow(fixture, provider, query).back()
+            #expect(other.redirectedError == "validation_failed")
+            #expect(try await fixture.sql("select count(*) from auth.identities where provider = 'google'") == "0")
+            provider.state.withLock { $0.claims = ["email": "berta@example.com"] }
+            let late = try await ExternalFlow(fixture, provider, query)
+            try await fixture.sql("update auth.one_time_tokens set issued_at = now() - interval '2 days'")
+            #expect(try await late.back().redirectedError == "user_not_found")
         }
     }
 

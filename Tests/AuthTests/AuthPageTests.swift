@@ -43,6 +43,25 @@ import Testing
         }
     }
 
+    /// What the page claims is shown by tests that are there: suites and files by their names, tests by theirs between backticks.
+    @Test func everyTestThatSecurityNamesIsThere() throws {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        var names: Set<String> = []
+        for path in try FileManager.default.subpathsOfDirectory(atPath: tests.path) {
+            names.insert(path.split(separator: "/").last.map { String($0) } ?? "")
+            guard path.hasSuffix(".swift") else { continue }
+            let text = try String(contentsOf: tests.appending(path: path), encoding: .utf8)
+            names.formUnion(text.matches(of: /(?:func|struct|class|enum) (\w+)/).map { String($0.output.1) })
+        }
+        for line in try Self.page("security.md") {
+            let shown = line.hasPrefix("|") ? line.split(separator: "|").last ?? "" : line
+            let suites = shown.matches(of: /\b\w+Tests\b|\btest_\w+\.py\b/).map { String($0.output) }
+            // Names in camel case: those of settings, commands and columns are not.
+            let functions = shown.matches(of: /`([a-z]+[A-Z]\w*)`/).map { String($0.output.1) }
+            for name in suites + functions { #expect(names.contains(name), "\(name)") }
+        }
+    }
+
     @Test func everyCodeThatIsAnsweredIsOnThePageOfErrors() throws {
         let page = try Self.page("errors.md").joined(separator: "\n")
         for code in AuthError.Code.allCases {

@@ -30,6 +30,17 @@ import Testing
             document: ["id": "1", "username": "n", "avatar": .null, "verified": false, "email": "n@example.com"],
             subject: "1", email: "n@example.com", name: "n"),
         Case(
+            provider: "snapchat",
+            document: [
+                "data": [
+                    "me": [
+                        "externalId": "CAESIA==", "displayName": "Anna",
+                        "bitmoji": ["avatar": "https://example.com/b.png"],
+                    ]
+                ],
+                "errors": [],
+            ], subject: "CAESIA==", name: "Anna", picture: "https://example.com/b.png"),
+        Case(
             provider: "gitlab",
             document: [
                 "id": 1, "username": "john", "name": "John Smith", "email": "john@example.com",

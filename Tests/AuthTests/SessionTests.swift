@@ -197,6 +197,24 @@ import Testing
         }
     }
 
+    /// The function of `docs/auth.md`, for policies to which a token that is still valid is not enough.
+    @Test func aPolicyCanAskForTheSessionItself() async throws {
+        let function = """
+            create function public.has_session() returns boolean
+            language sql stable security definer set search_path = ''
+            as $$ select exists (select from auth.sessions as s where s.id = (auth.jwt() ->> 'session_id')::uuid and s.user_id = auth.uid()) $$;
+            """
+        try await AuthFixture.run(files: ["supabase/migrations/20260101000000_session.sql": function]) { auth in
+            let session = try await auth.signUp("ada@example.com")
+            let token = try auth.claims(of: session)
+            let claims: JSON = ["sub": token["sub"] ?? .null, "session_id": token["session_id"] ?? .null]
+            #expect(await auth.project.request("authenticated", claims: claims, "select public.has_session()") == "t\n")
+            _ = try await auth.request("POST", "/logout", bearer: try session.member("access_token"))
+            #expect(await auth.project.request("authenticated", claims: claims, "select public.has_session()") == "f\n")
+            #expect(await auth.project.request("authenticated", "select public.has_session()") == "f\n")
+        }
+    }
+
     @Test func expiredSessionsAreNotRefreshed() async throws {
         try await AuthFixture.run {
             $0.sessionTimebox = .seconds(3600)

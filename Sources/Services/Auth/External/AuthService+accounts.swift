@@ -12,7 +12,10 @@ struct ExternalIdentity: Sendable {
     let isEmailOptional: Bool
     /// The signed-in user it is to be added to.
     var linkingTargetID: UUID?
-    var inviteToken: String?
+    /// The digest of an invitation's token.
+    var invitation: String?
+    /// Where the link of a mail leads that confirms the address, when the provider has not verified it.
+    let redirect: RedirectTarget
 }
 
 /// Which account an external identity signs in to.
@@ -55,7 +58,8 @@ extension AuthService {
 
     /// Finds, links or makes the account of an identity and does what follows in the same transaction.
     ///
-    /// - Throws: `AuthError`; nothing is changed then.
+    /// - Throws: `AuthError`. Nothing is changed then, but for an address that the provider has not verified and the project wants
+    ///   confirmed: the account is there, and a mail on its way.
     @discardableResult
     func account<T>(
         of identity: ExternalIdentity, _ request: HTTPRequest,
@@ -80,10 +84,10 @@ extension AuthService {
             try checkCreation(of: identity)
             try await willCreate(user, request)
         }
-        let (value, created) = try await database.withTransaction(statementTimeout: configuration.statementTimeout) {
-            transaction -> (T, AuthUser?) in
-            let (id, isCreated) = try await resolve(
-                identity, orCreate: isNew ? user : nil, request, in: transaction)
+        let (outcome, created) = try await database.withTransaction(statementTimeout: configuration.statementTimeout) {
+            transaction -> (Result<T, AuthError>, AuthUser?) in
+            let resolution = try await resolve(identity, orCreate: isNew ? user : nil, request, in: transaction)
+            let id = resolution.user
             let results = try await transaction.run([
                 Self.metadataUpdate(of: identity, for: id), AuthUser.selection(id: id),
             ])
@@ -91,13 +95,23 @@ extension AuthService {
                 throw AuthError(.userNotFound, "User not found", status: 404)
             }
             guard !account.isBanned(at: .now()) else { throw AuthError(.userBanned, "User is banned", status: 403) }
-            return (try await body(id, transaction), isCreated ? account : nil)
+            let created = resolution.isCreated ? account : nil
+            if resolution.isUnconfirmed {
+                return (
+                    .failure(try await confirmationNeeded(of: account, identity, request, in: transaction)), created
+                )
+            }
+            if resolution.isLinked {
+                try await notify(
+                    .identityLinked(identity.provider), to: account.email, about: account, request, in: transaction)
+            }
+            return (.success(try await body(id, transaction)), created)
         }
         if let created {
             counters.signUps.increment()
             await didCreate(created, request)
         }
-        return value
+        return try outcome.get()
     }
 
     private func newUser(of identity: ExternalIdentity) -> NewUser {
@@ -133,7 +147,7 @@ extension AuthService {
     }
 
     private func isNew(_ identity: ExternalIdentity) async throws -> Bool {
-        guard identity.linkingTargetID == nil, identity.inviteToken == nil else { return false }
+        guard identity.linkingTargetID == nil, identity.invitation == nil else { return false }
         let results = try await database.run(
             WorkUnit(
                 readOnly: true, statementTimeout: configuration.statementTimeout,
@@ -147,53 +161,72 @@ extension AuthService {
         guard configuration.isSignupEnabled else {
             throw AuthError(.signupDisabled, "Signups not allowed for this instance")
         }
-        guard let candidate = identity.profile.candidate else {
-            guard identity.isEmailOptional else {
-                throw AuthError(.emailAddressNotProvided, "Error getting user email from external provider")
-            }
-            return
-        }
-        if !candidate.isVerified, configuration.areEmailConfirmationsEnabled {
-            throw Self.unverified(identity.provider)
+        guard identity.profile.candidate != nil || identity.isEmailOptional else {
+            throw AuthError(.emailAddressNotProvided, "Error getting user email from external provider")
         }
     }
 
-    private static func unverified(_ provider: String) -> AuthError {
+    private static func unverified(_ provider: String, isMailSent: Bool = false) -> AuthError {
         AuthError(
             .providerEmailNeedsVerification,
-            "Unverified email with \(provider). Verify the email with \(provider) in order to sign in")
+            isMailSent
+                ? "Unverified email with \(provider). A confirmation email has been sent to your \(provider) email"
+                : "Unverified email with \(provider). Verify the email with \(provider) in order to sign in")
+    }
+
+    /// Sends the mail that confirms an account's address in the provider's place, unless one went out a moment ago.
+    ///
+    /// - Returns: what whoever tried to sign in is told.
+    private func confirmationNeeded(
+        of account: AuthUser, _ identity: ExternalIdentity, _ request: HTTPRequest, in transaction: PostgresTransaction
+    ) async throws -> AuthError {
+        guard !isTooSoon(account, .confirmation) else { return Self.unverified(identity.provider, isMailSent: true) }
+        do throws(AuthError) { try admitSending(.confirmation, to: account.email, request) } catch {
+            return Self.unverified(identity.provider)
+        }
+        try await sendConfirmation(to: account, nil, request, redirect: identity.redirect, in: transaction)
+        return Self.unverified(identity.provider, isMailSent: true)
     }
 
     // MARK: Decisions
 
-    /// - Returns: the account, and whether it was made now.
+    private struct Resolution {
+        var user: UUID
+        var isCreated = false
+        /// Whether an account that was there got the identity as a further one.
+        var isLinked = false
+        /// Whether its address waits to be confirmed: nobody is signed in, and what was written stays.
+        var isUnconfirmed = false
+    }
+
     private func resolve(
         _ identity: ExternalIdentity, orCreate user: NewUser?, _ request: HTTPRequest,
         in transaction: PostgresTransaction
-    ) async throws -> (UUID, isCreated: Bool) {
+    ) async throws -> Resolution {
         if let target = identity.linkingTargetID {
             try await link(identity, to: target, in: transaction)
-            return (target, false)
+            return Resolution(user: target, isLinked: true)
         }
-        if let token = identity.inviteToken {
-            return (try await accept(token, identity, request, in: transaction), false)
+        if let invitation = identity.invitation {
+            return Resolution(user: try await accept(invitation, identity, request, in: transaction))
         }
         if let owner = Found(try await transaction.query(Self.owner(of: identity) + " for update of u").onlyRow) {
             try await transaction.query(Self.identityUpdate(of: identity))
-            try await confirm(owner, identity, in: transaction)
-            return (owner.id, false)
+            let isConfirmed = try await confirm(owner, identity, in: transaction)
+            return Resolution(user: owner.id, isUnconfirmed: !isConfirmed)
         }
         let matching = try await transaction.query(
             Self.accounts(withAddresses: identity.profile.verifiedAddresses) + " for update of u")
         if let first = matching.rows.lazy.compactMap({ Found($0) }).first {
-            try await join(identity, to: first, in: transaction)
-            return (first.id, false)
+            let isConfirmed = try await join(identity, to: first, in: transaction)
+            return Resolution(user: first.id, isLinked: true, isUnconfirmed: !isConfirmed)
         }
         guard let user else {
             // The account that was there a moment ago is gone.
             throw AuthError(.conflict, "The account has changed meanwhile, please try again")
         }
-        return (try await create(user, identity, request, in: transaction), true)
+        let id = try await create(user, identity, request, in: transaction)
+        return Resolution(user: id, isCreated: true, isUnconfirmed: user.email != nil && !user.isEmailConfirmed)
     }
 
     private func create(
@@ -219,9 +252,11 @@ extension AuthService {
     ///
     /// Whoever made the account may have typed an address of somebody else's, to be there when its owner comes: unless the
     /// address was proved before, every other way into the account is closed.
+    ///
+    /// - Returns: whether the account's address is confirmed now.
     private func join(
         _ identity: ExternalIdentity, to account: Found, in transaction: PostgresTransaction
-    ) async throws {
+    ) async throws -> Bool {
         if !account.isProven {
             try await transaction.run([
                 "update auth.users set encrypted_password = null, phone = null, phone_confirmed_at = null where id = \(account.id)",
@@ -232,51 +267,66 @@ extension AuthService {
             ])
         }
         try await transaction.query(newIdentity(of: identity).insertion(for: account.id))
-        try await confirm(account, identity, in: transaction)
+        return try await confirm(account, identity, in: transaction)
     }
 
     /// Confirms the account's address where the identity proves it.
     ///
-    /// - Throws: `providerEmailNeedsVerification` when nobody has proved it yet.
+    /// - Returns: false when nobody has proved it yet.
     private func confirm(
         _ account: Found, _ identity: ExternalIdentity, in transaction: PostgresTransaction
-    ) async throws {
-        guard !account.isConfirmed, !account.email.isEmpty else { return }
+    ) async throws -> Bool {
+        guard !account.isConfirmed, !account.email.isEmpty else { return true }
         guard identity.profile.verifiedAddresses.contains(account.email) || !configuration.areEmailConfirmationsEnabled
-        else { throw Self.unverified(identity.provider) }
-        try await transaction.query(Self.confirmation(of: account.id))
+        else { return false }
+        try await transaction.run(Self.confirmation(of: account.id))
+        return true
     }
 
-    private static func confirmation(of user: UUID) -> PostgresQuery {
-        """
-        update auth.users
-        set email_confirmed_at = coalesce(email_confirmed_at, now()), confirmation_token = '', updated_at = now()
-        where id = \(user)
-        """
+    private static func confirmation(of user: UUID) -> [PostgresQuery] {
+        [
+            """
+            update auth.users
+            set email_confirmed_at = coalesce(email_confirmed_at, now()), updated_at = now()
+            where id = \(user)
+            """
+        ] + OneTimeToken.forgetting([.confirmation], of: user)
     }
 
     /// The invited person comes by a provider instead of by the link.
     private func accept(
-        _ token: String, _ identity: ExternalIdentity, _ request: HTTPRequest, in transaction: PostgresTransaction
+        _ invitation: String, _ identity: ExternalIdentity, _ request: HTTPRequest,
+        in transaction: PostgresTransaction
     ) async throws -> UUID {
         let found = try await transaction.query(
-            Self.accountSelection
-                + """
-                where u.confirmation_token = \(token) and u.invited_at is not null and u.deleted_at is null
-                for update of u
-                """)
-        guard let invited = Found(found.onlyRow) else {
-            throw AuthError(.userNotFound, "User identified by token not found", status: 404)
-        }
-        guard identity.profile.verifiedAddresses.contains(invited.email) else {
+            Self.accountSelection + "where \(invitationCondition(invitation)) for update of u")
+        guard let invited = Found(found.onlyRow) else { throw Self.unknownInvitation }
+        // Whoever has the token reads the mail of that address; the provider must say that it is this person's.
+        guard identity.profile.emails.contains(where: { $0.address.text == invited.email }) else {
             throw AuthError(.validationFailed, "Invited email does not match emails from external provider")
         }
-        try await transaction.run([
-            newIdentity(of: identity).insertion(for: invited.id), Self.confirmation(of: invited.id),
-            AuditEvent(.inviteAccepted, by: .user(invited.id), traits: ["provider": .string(identity.provider)])
-                .insertion(for: request),
-        ])
+        try await transaction.run(
+            [newIdentity(of: identity).insertion(for: invited.id)] + Self.confirmation(of: invited.id) + [
+                AuditEvent(.inviteAccepted, by: .user(invited.id), traits: ["provider": .string(identity.provider)])
+                    .insertion(for: request)
+            ])
         return invited.id
+    }
+
+    static var unknownInvitation: AuthError {
+        AuthError(.userNotFound, "User identified by token not found", status: 404)
+    }
+
+    /// A condition on `auth.users` as `u`: the account that an invitation waits for, by the digest of the token in its mail's link.
+    func invitationCondition(_ invitation: String) -> PostgresQuery {
+        """
+        u.invited_at is not null and u.email_confirmed_at is null and u.deleted_at is null and exists (
+            select
+            from auth.one_time_tokens as t
+            where t.user_id = u.id and t.token_type = 'confirmation_token' and t.link_hash = \(invitation)
+                and t.issued_at + \(configuration.flows.otpLifetime.wholeSeconds) * interval '1 second' > now()
+        )
+        """
     }
 
     /// Adds the identity to the account of whoever is signed in.

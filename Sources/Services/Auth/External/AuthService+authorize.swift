@@ -80,29 +80,23 @@ extension AuthService {
             redirectTarget: redirects.target(of: request).address)
         flow.linkingTargetID = target
         flow.isEmailOptional = provider.settings.isEmailOptional
-        if let invitation = query.first("invite_token"), !invitation.isEmpty {
-            try await checkInvitation(invitation)
-            flow.inviteToken = invitation
-        }
+        if let token = query.first("invite_token"), !token.isEmpty { flow.invitation = try await invitation(token) }
         let scopes = (query.first("scopes") ?? "").split { $0 == " " || $0 == "," }.map(String.init)
-        let url = try await provider.authorizationURL(
+        let (url, requestToken) = try await provider.authorization(
             flow: flow.id, secrets: flowSecrets, scopes: scopes,
             passed: query.all.filter { !Self.ownParameters.contains($0.name) })
+        flow.requestToken = try requestToken?.sealed(for: flow.id, keyring)
         try await database.query(flow.insertion)
         let needsCookie = challenge == nil && target == nil
         return BegunFlow(url: url, cookie: needsCookie ? cookie(of: flow.id, provider) : nil)
     }
 
-    private func checkInvitation(_ token: String) async throws {
-        let found = try await database.query(
-            """
-            select from auth.users
-            where confirmation_token = \(token) and invited_at is not null and email_confirmed_at is null
-                and deleted_at is null
-            """)
-        guard found.rowCount == 1 else {
-            throw AuthError(.userNotFound, "User identified by token not found", status: 404)
-        }
+    /// - Returns: the token's digest, which is all the flow keeps of it.
+    private func invitation(_ token: String) async throws -> String {
+        let digest = OneTimeTokenDigests.digest(ofLink: token)
+        let found = try await database.query("select from auth.users as u where \(invitationCondition(digest))")
+        guard found.rowCount == 1 else { throw Self.unknownInvitation }
+        return digest
     }
 
     // MARK: The browser's part

@@ -13,7 +13,9 @@ extension AuthService {
         var hasChallenge: Bool
         var target: RedirectTarget
         var linkingTargetID: UUID?
-        var inviteToken: String?
+        var invitation: String?
+        /// Sealed; with OAuth 1.0a alone.
+        var requestToken: String?
         var isEmailOptional: Bool
     }
 
@@ -55,8 +57,8 @@ extension AuthService {
         let found = try await database.query(
             """
             select
-                provider_type, code_challenge, referrer, linking_target_id, invite_token, email_optional, created_at,
-                clock_timestamp() as now
+                provider_type, code_challenge, referrer, linking_target_id, invite_token, provider_access_token,
+                email_optional, created_at, clock_timestamp() as now
             from auth.flow_state
             where id = \(id) and authentication_method = \(AuthenticationMethod.oauth.rawValue)
             """)
@@ -66,7 +68,8 @@ extension AuthService {
         let flow = ReturningFlow(
             id: id, provider: provider, hasChallenge: !row["code_challenge"].isNull,
             target: redirects.target(row["referrer"].string), linkingTargetID: row["linking_target_id"].uuid,
-            inviteToken: row["invite_token"].string, isEmailOptional: row["email_optional"].bool ?? false)
+            invitation: row["invite_token"].string,
+            requestToken: row["provider_access_token"].string, isEmailOptional: row["email_optional"].bool ?? false)
         guard flow.hasChallenge || flow.linkingTargetID != nil || isFromBrowser(of: id, request) else {
             throw Self.badState
         }
@@ -101,10 +104,17 @@ extension AuthService {
                 throw AuthError(.badOAuthCallback, "OAuth callback of another provider")
             }
         }
+        if fields.first("denied") != nil, case .oauth1 = flow.provider.description.kind {
+            throw ProviderRefusal(error: "access_denied", description: "The user has denied the request")
+        }
         if let error = fields.first("error"), !error.isEmpty {
             throw ProviderRefusal(
                 error: String(error.prefix(64)),
                 description: String((fields.first("error_description") ?? "").prefix(500)))
+        }
+        if case .oauth1(let shape) = flow.provider.description.kind {
+            return try await flow.provider.profile(
+                shape, fields, requestToken: try OAuth1Token(sealed: flow.requestToken ?? "", for: flow.id, keyring))
         }
         guard let code = fields.first("code"), !code.isEmpty, code.utf8.count <= 4096 else {
             throw AuthError(.badOAuthCallback, "OAuth callback with missing authorization code missing")
@@ -121,7 +131,7 @@ extension AuthService {
     ) async throws -> HTTPResponse {
         let identity = ExternalIdentity(
             provider: flow.provider.name, profile: profile, isEmailOptional: flow.isEmailOptional,
-            linkingTargetID: flow.linkingTargetID, inviteToken: flow.inviteToken)
+            linkingTargetID: flow.linkingTargetID, invitation: flow.invitation, redirect: flow.target)
         guard flow.hasChallenge else {
             let session = try await account(of: identity, request) { user, transaction in
                 try await transaction.query("delete from auth.flow_state where id = \(flow.id)")
@@ -148,18 +158,11 @@ extension AuthService {
     }
 
     private func redirect(_ flow: ReturningFlow, session: IssuedSession, _ tokens: ProviderTokens) -> HTTPResponse {
-        var members: [(name: String, value: String)] = [
-            ("access_token", session.accessToken), ("expires_at", String(session.expiresAt)),
-            ("expires_in", String(session.expiresIn)),
-        ]
-        if let token = tokens.access { members.append(("provider_token", token)) }
-        if let token = tokens.refresh { members.append(("provider_refresh_token", token)) }
-        members += [("refresh_token", session.refreshToken), ("sb", ""), ("token_type", "bearer")]
-        return flow.target.adding(fragment: members).response(302)
+        flow.target.adding(session, tokens).response(302)
     }
 
     private func redirect(_ flow: ReturningFlow, _ members: [(name: String, value: String)]) -> HTTPResponse {
-        flow.target.adding(query: flow.hasChallenge ? members : [], fragment: members + [("sb", "")]).response(302)
+        flow.target.adding(refusal: members, isPKCE: flow.hasChallenge).response(302)
     }
 
     /// An error as a redirect tells it.
@@ -171,8 +174,6 @@ extension AuthService {
                 "external sign-in failed", .field("request_id", request.id), .field("code", error.code.rawValue),
                 .field("cause", String(describing: cause)))
         }
-        return [
-            ("error", error.redirectWord), ("error_code", error.code.rawValue), ("error_description", error.message),
-        ]
+        return error.redirectMembers
     }
 }

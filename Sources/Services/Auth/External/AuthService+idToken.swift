@@ -33,7 +33,7 @@ extension AuthService {
         }
         let identity = ExternalIdentity(
             provider: provider.name, profile: profile, isEmailOptional: provider.settings.isEmailOptional,
-            linkingTargetID: linkingTarget)
+            linkingTargetID: linkingTarget, redirect: redirects.target(of: request))
         let session = try await account(of: identity, request) { user, transaction in
             try await open(
                 NewSession(.oauth, request: request), for: user, traits: ["provider": .string(provider.name)], request,

@@ -71,7 +71,18 @@ struct ExternalProvider: Sendable {
     /// - Parameters:
     ///   - scopes: those a client asks for besides.
     ///   - passed: further parameters of the client's.
-    func authorizationURL(
+    /// - Returns: the address, and with OAuth 1.0a the token it is for.
+    func authorization(
+        flow: UUID, secrets: FlowSecrets, scopes: [String], passed: [(name: String, value: String)]
+    ) async throws -> (url: String, requestToken: OAuth1Token?) {
+        if case .oauth1(let shape) = description.kind {
+            let token = try await requestToken(shape, state: secrets.state(flow))
+            return (address(shape.authorization) + "?" + FormFields.encode([("oauth_token", token.text)]), token)
+        }
+        return (try await authorizationURL(flow: flow, secrets: secrets, scopes: scopes, passed: passed), nil)
+    }
+
+    private func authorizationURL(
         flow: UUID, secrets: FlowSecrets, scopes: [String], passed: [(name: String, value: String)]
     ) async throws -> String {
         var scope = description.scopes
@@ -89,6 +100,7 @@ struct ExternalProvider: Sendable {
             parameters.append(("nonce", secrets.nonce(flow)))
             if shape.isFormPost { parameters.append(("response_mode", "form_post")) }
         case .oauth2(let shape): endpoint = address(shape.authorization)
+        case .oauth1: throw unreachable(OpenIDError("\(name) gives no codes"))
         }
         if try await takesChallenge() {
             let challenge = Base64URL.encode(digest(secrets.verifier(flow).utf8))
@@ -103,6 +115,7 @@ struct ExternalProvider: Sendable {
     private func takesChallenge() async throws -> Bool {
         switch description.kind {
         case .oauth2(let shape): shape.takesChallenge
+        case .oauth1: false
         case .openID: try await metadata().texts("code_challenge_methods_supported")?.contains("S256") ?? false
         }
     }
@@ -142,7 +155,12 @@ struct ExternalProvider: Sendable {
             case .openID(let shape):
                 try await openIDProfile(answer, shape, nonce: secrets.nonce(flow), user: user, tokens)
             case .oauth2(let shape): try await oauth2Profile(answer, shape, tokens)
+            case .oauth1: throw unreachable(OpenIDError("\(name) gives no codes"))
             }
+        return try required(profile)
+    }
+
+    func required(_ profile: ExternalProfile?) throws -> ExternalProfile {
         guard let profile else { throw unreachable(OpenIDError("\(name) does not say who the user is")) }
         return profile
     }
@@ -166,6 +184,7 @@ struct ExternalProvider: Sendable {
         case .oauth2(let shape):
             endpoint = address(shape.token)
             isBasic = if case .basic = shape.clientAuthentication { true } else { false }
+        case .oauth1: throw unreachable(OpenIDError("\(name) gives no codes"))
         }
         if try await takesChallenge() { fields.append(("code_verifier", verifier)) }
         if isBasic {
@@ -204,19 +223,25 @@ struct ExternalProvider: Sendable {
     /// The JSON a provider answers with.
     ///
     /// - Throws: `unexpectedFailure`, with what it answered in the cause, where no code, token or address of the user's is.
-    private func document(_ request: HTTPClientRequest) async throws -> JSON {
-        let response: HTTPClientResponse
-        do { response = try await client.send(request) } catch { throw unreachable(error) }
+    func document(_ request: HTTPClientRequest) async throws -> JSON {
+        let response = try await answer(to: request)
         let document = try? JSON(parsing: response.body, maxDepth: 32)
         guard (200..<300).contains(response.status.code), let document else {
-            let code = document?.text(at: "error")?.prefix(64) ?? ""
-            throw AuthError(
-                .unexpectedFailure,
-                request.method == .post
-                    ? "Unable to exchange external code" : "Error getting user profile from external provider",
-                cause: OpenIDError("\(name) answered \(response.status.code) \(code)"))
+            throw refused(request, response.status, document?.text(at: "error") ?? "")
         }
         return document
+    }
+
+    func answer(to request: HTTPClientRequest) async throws -> HTTPClientResponse {
+        do { return try await client.send(request) } catch { throw unreachable(error) }
+    }
+
+    func refused(_ request: HTTPClientRequest, _ status: HTTPStatus, _ code: String = "") -> AuthError {
+        AuthError(
+            .unexpectedFailure,
+            request.method == .post
+                ? "Unable to exchange external code" : "Error getting user profile from external provider",
+            cause: OpenIDError("\(name) answered \(status.code) \(code.prefix(64))"))
     }
 
     private func get(_ address: String, bearer token: String, _ fields: [(name: String, value: String)] = [])

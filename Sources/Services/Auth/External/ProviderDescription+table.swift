@@ -112,6 +112,21 @@ extension ProviderDescription {
                         picture: "bot.owner.user.avatar_url", email: "bot.owner.user.person.email",
                         emailTrust: .always))),
             scopes: [], parameters: [("owner", "user")], url: "https://api.notion.com"),
+        "snapchat": ProviderDescription(
+            kind: .oauth2(
+                OAuth2Shape(
+                    authorization: "/accounts/oauth2/auth", token: "/accounts/oauth2/token",
+                    user:
+                        "https://kit.snapchat.com/v1/me?query=%7Bme%7BexternalId%20displayName%20bitmoji%7Bavatar%20id%7D%7D%7D",
+                    // It tells no address: `email_optional` lets such people in.
+                    profile: ProfileMapping(
+                        subject: "data.me.externalId", names: ["data.me.displayName"],
+                        picture: "data.me.bitmoji.avatar"))),
+            scopes: [
+                "https://auth.snapchat.com/oauth2/api/user.external_id",
+                "https://auth.snapchat.com/oauth2/api/user.display_name",
+                "https://auth.snapchat.com/oauth2/api/user.bitmoji.avatar",
+            ], url: "https://accounts.snapchat.com"),
         "spotify": ProviderDescription(
             kind: .oauth2(
                 OAuth2Shape(
@@ -132,6 +147,18 @@ extension ProviderDescription {
                         picture: "data.0.profile_image_url", email: "data.0.email", emailTrust: .always,
                         further: [("broadcaster_type", "data.0.broadcaster_type")]))),
             scopes: ["user:read:email"], url: "https://id.twitch.tv"),
+        // The older interface of X; the newer one is `x`.
+        "twitter": ProviderDescription(
+            kind: .oauth1(
+                OAuth1Shape(
+                    requestToken: "/oauth/request_token", authorization: "/oauth/authenticate",
+                    accessToken: "/oauth/access_token", user: "/1.1/account/verify_credentials.json",
+                    userParameters: [("include_email", "true")],
+                    // It tells an address only once it is verified.
+                    profile: ProfileMapping(
+                        subject: "id_str", names: ["name"], username: "screen_name",
+                        picture: "profile_image_url_https", email: "email", emailTrust: .always))),
+            scopes: [], url: "https://api.twitter.com"),
         "workos": ProviderDescription(
             kind: .oauth2(
                 OAuth2Shape(

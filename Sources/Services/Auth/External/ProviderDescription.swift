@@ -9,6 +9,8 @@ struct ProviderDescription: Sendable {
         case openID(OpenIDShape)
         /// OAuth 2.0 alone: an interface of its own tells who holds the access token.
         case oauth2(OAuth2Shape)
+        /// OAuth 1.0a, likewise.
+        case oauth1(OAuth1Shape)
     }
 
     let kind: Kind
@@ -70,6 +72,17 @@ struct OAuth2Shape: Sendable {
     var userHeaders: [(name: String, value: String)] = []
     /// Whether requests prove that the token came to this client (Facebook's `appsecret_proof`).
     var sendsSecretProof = false
+    let profile: ProfileMapping
+}
+
+/// The interface of an OAuth 1.0a provider (RFC 5849): addresses, absolute or below the provider's own.
+struct OAuth1Shape: Sendable {
+    let requestToken: String
+    let authorization: String
+    let accessToken: String
+    /// The user's document, and the parameters it is asked for with.
+    let user: String
+    let userParameters: [(name: String, value: String)]
     let profile: ProfileMapping
 }
 

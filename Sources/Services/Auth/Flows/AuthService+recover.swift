@@ -10,7 +10,7 @@ extension AuthService {
     func recover(_ request: HTTPRequest) async throws -> HTTPResponse {
         _ = try access.keyHolder(for: request)
         try limiter.admit(request, .recover)
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let fields = try await humanFields(request)
         let email = try emailAddress(try fields.text("email"))
         let challenge = try CodeChallenge(fields)
         return try await answeringUniformly(request) {
@@ -62,7 +62,7 @@ extension AuthService {
     func resend(_ request: HTTPRequest) async throws -> HTTPResponse {
         _ = try access.keyHolder(for: request)
         try limiter.admit(request, .resend)
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+        let fields = try await humanFields(request)
         guard let type = ResendType(rawValue: try fields.text("type")) else {
             throw AuthError(
                 .validationFailed, "Missing one of these types: signup, email_change, sms, phone_change")
@@ -110,12 +110,15 @@ extension AuthService {
     }
 
     /// Sends the mail by which a new account's address is confirmed.
+    ///
+    /// - Parameter redirect: where its link leads in the end; nil for where the request asks to be.
     func sendConfirmation(
-        to user: AuthUser, _ challenge: CodeChallenge?, _ request: HTTPRequest, in transaction: PostgresTransaction
+        to user: AuthUser, _ challenge: CodeChallenge?, _ request: HTTPRequest, redirect: RedirectTarget? = nil,
+        in transaction: PostgresTransaction
     ) async throws {
         let token = OneTimeToken(
             .confirmation, for: user.email, codeLength: configuration.flows.otpLength, isPKCE: challenge != nil)
-        let redirect = redirects.target(of: request)
+        let redirect = redirect ?? redirects.target(of: request)
         try await transaction.run(
             token.storing(for: user.id, tokenDigests)
                 + flow(challenge, .emailSignup, provider: "email", of: user.id, redirect) + [

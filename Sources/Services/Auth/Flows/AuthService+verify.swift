@@ -56,11 +56,7 @@ extension AuthService {
         case .half(let message):
             return target.adding(fragment: [("message", message), ("sb", "")]).response(.seeOther)
         case .signedIn(let session):
-            return target.adding(fragment: [
-                ("access_token", session.accessToken), ("expires_at", String(session.expiresAt)),
-                ("expires_in", String(session.expiresIn)), ("refresh_token", session.refreshToken), ("sb", ""),
-                ("token_type", "bearer"), ("type", type.rawValue),
-            ]).response(.seeOther)
+            return target.adding(session).adding(fragment: [("type", type.rawValue)]).response(.seeOther)
         }
     }
 
@@ -69,10 +65,7 @@ extension AuthService {
         to target: RedirectTarget, _ error: AuthError, isPKCE: Bool, _ request: HTTPRequest
     ) -> HTTPResponse {
         note(error, request)
-        let members = [
-            ("error", error.redirectWord), ("error_code", error.code.rawValue), ("error_description", error.message),
-        ]
-        return target.adding(query: isPKCE ? members : [], fragment: members + [("sb", "")]).response(.seeOther)
+        return target.adding(refusal: error.redirectMembers, isPKCE: isPKCE).response(.seeOther)
     }
 
     /// `POST /verify`: a code that was typed in, or a link's token taken by the project's own page.

@@ -21,7 +21,10 @@ struct FlowState: Sendable {
     var redirectTarget: String?
     /// The signed-in user who links a further identity.
     var linkingTargetID: UUID?
-    var inviteToken: String?
+    /// The digest of the token of an invitation that is accepted by this sign-in.
+    var invitation: String?
+    /// The token that an OAuth 1.0a provider gave for the sign-in, sealed. Its column is the provider's own token's later on.
+    var requestToken: String?
     /// Whether an identity without an e-mail address will do.
     var isEmailOptional = false
 
@@ -42,12 +45,12 @@ struct FlowState: Sendable {
         """
         insert into auth.flow_state (
             id, user_id, code_challenge_method, code_challenge, provider_type, authentication_method, created_at,
-            updated_at, referrer, linking_target_id, invite_token, email_optional
+            updated_at, referrer, linking_target_id, invite_token, provider_access_token, email_optional
         )
         values (
             \(id), \(userID), \(challenge?.method.rawValue)::auth.code_challenge_method, \(challenge?.text), \(provider),
-            \(authenticationMethod), now(), now(), \(redirectTarget), \(linkingTargetID), \(inviteToken),
-            \(isEmailOptional)
+            \(authenticationMethod), now(), now(), \(redirectTarget), \(linkingTargetID), \(invitation),
+            \(requestToken), \(isEmailOptional)
         )
         """
     }
