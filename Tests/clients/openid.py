@@ -30,9 +30,10 @@ def new_key():
 class OpenIDProvider:
     """One provider on a port of its own; its keys outlive a restart."""
 
-    def __init__(self):
+    def __init__(self, path="o"):
         (self.port,) = free_ports(1)
-        self.issuer = f"http://127.0.0.1:{self.port}/o"
+        self.path = path
+        self.issuer = f"http://127.0.0.1:{self.port}/{path}"
         self.keys = [new_key()]
         self.process = None
         self.redirect_uri = ""
@@ -43,7 +44,9 @@ class OpenIDProvider:
             keys.write(b"".join(self.keys))
             keys.flush()
             self.process = subprocess.Popen(
-                [sys.executable, PROGRAM, str(self.port), keys.name, redirect_uri], stdout=subprocess.PIPE, text=True
+                [sys.executable, PROGRAM, str(self.port), keys.name, redirect_uri, self.path],
+                stdout=subprocess.PIPE,
+                text=True,
             )
             assert self.process.stdout.readline() == "ready\n"
 

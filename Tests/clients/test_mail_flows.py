@@ -3,13 +3,13 @@
 
 import asyncio
 import re
-import time
 
 import httpx
 import pytest
 from supabase import AuthApiError, ClientOptions, create_async_client, create_client
 
 from atoll_server import AtollServer
+from inbox import Inbox
 
 CONFIG = """
 [auth]
@@ -51,28 +51,6 @@ def client(atoll):
 @pytest.fixture
 def admin(atoll):
     return create_client(atoll.url, atoll.status["SERVICE_ROLE_KEY"])
-
-
-class Inbox:
-    """The catcher's API, as tests of projects use it."""
-
-    def __init__(self, server):
-        self.api = httpx.Client(base_url=f"http://127.0.0.1:{server.mail_port}")
-
-    def newest(self, address, count=1):
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline:
-            found = self.api.get("/api/v1/search", params={"query": f"to:{address}"}).json()["messages"]
-            if len(found) >= count:
-                return self.api.get(f"/api/v1/message/{found[0]['ID']}").json()
-            time.sleep(0.05)
-        raise AssertionError(f"no mail number {count} to {address}")
-
-    def code(self, address, count=1):
-        return re.search(r"code: (\d+)", self.newest(address, count)["Text"]).group(1)
-
-    def link(self, address, count=1):
-        return re.search(r"\((http\S+)\)", self.newest(address, count)["Text"]).group(1)
 
 
 @pytest.fixture

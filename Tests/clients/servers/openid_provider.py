@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An OpenID provider: Django OAuth Toolkit, as it is run for real users, with one application and its users.
 
-    python openid_provider.py PORT KEYS_FILE REDIRECT_URI
+    python openid_provider.py PORT KEYS_FILE REDIRECT_URI [PATH]
 
-KEYS_FILE holds RSA keys in PEM, each ended by a line of its own; the first signs, the others are still published. Who is signed
+PATH, `o` by default, is where it is below its host. KEYS_FILE holds RSA keys in PEM, each ended by a line of its own; the first signs, the others are still published. Who is signed
 in is said by the cookie `user`, which stands for a login page: it holds the user's name. Prints `ready` when it answers.
 """
 
@@ -18,7 +18,8 @@ from django.conf import settings
 CLIENT_ID = "atoll"
 CLIENT_SECRET = "a secret between the two"
 PORT, KEYS_FILE, REDIRECT_URI = int(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-ISSUER = f"http://127.0.0.1:{PORT}/o"
+PATH = sys.argv[4] if len(sys.argv) > 4 else "o"
+ISSUER = f"http://127.0.0.1:{PORT}/{PATH}"
 PUBLIC_CLIENT_ID = "phone"
 END = "-----END PRIVATE KEY-----\n"
 KEYS = [key + END for key in KEYS_FILE.read_text().split(END) if key.strip()]
@@ -111,7 +112,7 @@ def main():
         from oauth2_provider import urls
         from oauth2_provider.models import get_application_model
 
-        urlpatterns = [path("o/", include(urls))]
+        urlpatterns = [path(f"{PATH}/", include(urls))]
         call_command("migrate", verbosity=0)
         for client_id in (CLIENT_ID, PUBLIC_CLIENT_ID):
             get_application_model().objects.create(
