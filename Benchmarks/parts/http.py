@@ -30,8 +30,9 @@ http {{
     }}
 }}
 """)
-    nginx = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
+    # The one that may be missing first: what has started is ended below.
     atoll = subprocess.Popen([RELEASE / "HelloServer"], stdout=subprocess.PIPE, text=True)
+    nginx = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")])
     try:
         atoll_port = int(atoll.stdout.readline())
         deadline = time.monotonic() + 10
