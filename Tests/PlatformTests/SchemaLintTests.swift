@@ -81,7 +81,7 @@ import Testing
                     'tenancy.note_setup_step(text,jsonb)', 'tenancy.setup_collection()',
                     'tenancy.store_collection()', 'tenancy.setup_state()', 'tenancy.record_validation(text,text)',
                     'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)',
-                    'storage.bucket_facts(text)', 'storage.public_object(text,text)', 'storage.upload_tenant(text)',
+                    'storage.bucket_facts(text)', 'storage.public_object(text,text)',
                     'storage.reserve_upload(text,text,uuid,text,text,text,bigint,boolean,text,text,jsonb,interval)')
             """,
             "no views, materialised views or foreign tables": """

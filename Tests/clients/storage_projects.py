@@ -54,7 +54,7 @@ USING (bucket_id = 'resources');
 def rows(server, sql, *parameters):
     """Runs a statement as the owner of the database."""
     with psycopg.connect(server.status["DB_URL"], autocommit=True) as connection:
-        cursor = connection.execute(sql, parameters)
+        cursor = connection.execute(sql, parameters or None)
         return cursor.fetchall() if cursor.description else []
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The official storage client against Atoll: every method of it, blocking and asynchronous."""
 
+import base64
 import inspect
 import json
 import socket
@@ -166,9 +167,35 @@ def test_signed_addresses_are_bound(files_server, make_client, ann):
         assert httpx.get(address).status_code == 400, address
     answer = httpx.put(f"{base}/object/upload/sign/files/{path}?token={token}", content=b"forged")
     assert (answer.status_code, answer.json()["code"]) == (400, "InvalidSignature")
+    # Where images are not rendered, an address with a transformation is that of the object.
+    body = {"expiresIn": 60, "transform": {"width": 5}}
+    answer = httpx.post(f"{base}/object/sign/files/{path}", json=body, headers=headers(files_server, ann))
+    assert answer.json()["signedURL"].startswith(f"/object/sign/files/{path}?token=")
     # The token of an address is no credential.
     answer = httpx.get(f"{base}/object/files/{path}", headers={"Authorization": f"Bearer {token}"})
     assert answer.json()["statusCode"] == "403"
+
+
+def test_an_address_ends_to_the_second(files_server, ann):
+    base, own = f"{files_server.url}/storage/v1", headers(files_server, ann)
+    path = f"{ann.id}/{name()}"
+    httpx.post(f"{base}/object/files/{path}", content=b"x", headers=own)
+    url = base + httpx.post(f"{base}/object/sign/files/{path}", json={"expiresIn": 1}, headers=own).json()["signedURL"]
+    end = time.monotonic() + 3
+    while (answer := httpx.get(url)).status_code == 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidJWT")
+    assert answer.json()["message"] == '"exp" claim timestamp check failed'
+
+
+def test_what_tells_of_the_service_itself(files_server):
+    base = f"{files_server.url}/storage/v1"
+    assert httpx.get(f"{base}/health").json() == {"healthy": True}
+    assert httpx.get(f"{base}/status").status_code == 200
+    assert httpx.get(f"{base}/version").headers["content-type"].startswith("text/plain")
+    assert "# TYPE" in httpx.get(f"{base}/metrics").text
+    assert httpx.get(f"{base}/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 401
 
 
 def test_bad_requests_are_told_what_is_wrong(files_server, ann):
@@ -202,14 +229,19 @@ def test_bad_requests_are_told_what_is_wrong(files_server, ann):
 # --- Every method ------------------------------------------------------------------------------------------------------
 
 
-CALLED = {"buckets": set(), "files": set()}
+# Who called what: (kind of client, class), and the methods.
+CALLED = {(kind, group): set() for kind in ("sync", "async") for group in ("buckets", "files")}
+
+
+def kind_of(client):
+    return "sync" if isinstance(client, Sync) else "async"
 
 
 def test_every_method_of_buckets(make_client):
     client = make_client()
 
     def call(method, *arguments, **options):
-        CALLED["buckets"].add(method)
+        CALLED[kind_of(client), "buckets"].add(method)
         return client(lambda s: getattr(s, method)(*arguments, **options))
 
     bucket = f"bucket-{uuid.uuid4().hex[:8]}"
@@ -234,7 +266,7 @@ def test_every_method_of_files(files_server, make_client, ann):
     client = make_client(ann)
 
     def call(method, *arguments, bucket="files", **options):
-        CALLED["files"].add(method)
+        CALLED[kind_of(client), "files"].add(method)
 
         def make(storage):
             result = getattr(storage.from_(bucket), method)(*arguments, **options)
@@ -321,17 +353,23 @@ def test_every_method_of_files(files_server, make_client, ann):
     assert call("exists", first) is False
 
 
-def test_no_method_was_left_out():
-    def methods(*classes):
-        return {
-            method
-            for each in classes
-            for method, value in inspect.getmembers(each, inspect.isfunction)
-            if not method.startswith("_")
-        }
+# Buckets of vectors and of Iceberg tables are no part of this service.
+OTHER_SERVICES = {"vectors", "analytics"}
 
-    assert methods(SyncStorageBucketAPI, AsyncStorageBucketAPI) == CALLED["buckets"]
-    assert methods(SyncBucketActionsMixin, AsyncBucketActionsMixin) == CALLED["files"]
+
+def test_no_method_was_left_out():
+    def offered(kind):
+        return {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
+
+    clients = {
+        "sync": (SyncStorageClient, SyncStorageBucketAPI, SyncBucketActionsMixin),
+        "async": (AsyncStorageClient, AsyncStorageBucketAPI, AsyncBucketActionsMixin),
+    }
+    for kind, (client, buckets, files) in clients.items():
+        assert offered(buckets) == CALLED[kind, "buckets"], kind
+        assert offered(files) == CALLED[kind, "files"], kind
+        # `from_` is how every call on files began.
+        assert offered(client) == offered(buckets) | {"from_"} | OTHER_SERVICES, kind
 
 
 # --- HTTP --------------------------------------------------------------------------------------------------------------
@@ -363,6 +401,146 @@ def test_downloads_obey_ranges_and_conditions(files_server, ann):
     assert httpx.get(url, headers={**own, "If-Modified-Since": whole.headers["last-modified"]}).status_code == 304
     assert httpx.get(url, headers={**own, "If-Match": '"other"'}).status_code == 412
     assert httpx.get(f"{url}?download", headers=own).headers["content-disposition"] == "attachment"
+
+
+# Ranges of a file of ten bytes: what is asked for, the status, and the bytes or the code.
+RANGES = [
+    ("bytes=0-0", 206, b"0"),
+    ("bytes=3-", 206, b"3456789"),
+    ("bytes=8-99999999999999999999999", 206, b"89"),
+    ("bytes=-3", 206, b"789"),
+    ("bytes=-99999999999999999999999", 206, b"0123456789"),
+    ("BYTES=1-2", 206, b"12"),
+    ("bytes=-0", 400, "InvalidRange"),
+    ("bytes=10-", 400, "InvalidRange"),
+    ("bytes=99999999999999999999999-", 400, "InvalidRange"),
+    # Several ranges, other units and what is malformed may be ignored, and are.
+    ("bytes=0-1,4-5", 200, b"0123456789"),
+    ("bytes=5-1", 200, b"0123456789"),
+    ("bytes=a-b", 200, b"0123456789"),
+    ("bytes=", 200, b"0123456789"),
+    ("bytes=-", 200, b"0123456789"),
+    ("bytes= 1-2", 200, b"0123456789"),
+    ("bytes=+1-2", 200, b"0123456789"),
+    ("lines=1-2", 200, b"0123456789"),
+]
+
+
+def test_ranges_of_every_form(files_server, ann):
+    own = headers(files_server, ann)
+    url = f"{files_server.url}/storage/v1/object/files/{ann.id}/{name()}"
+    assert httpx.post(url, content=b"0123456789", headers=own).status_code == 200
+    tag = httpx.head(url, headers=own).headers["etag"]
+    for wanted, status, expected in RANGES:
+        answer = httpx.get(url, headers={**own, "Range": wanted})
+        assert answer.status_code == status, wanted
+        assert (answer.json()["code"] if status == 400 else answer.content) == expected, wanted
+        assert ("content-range" in answer.headers) == (status == 206), wanted
+    assert httpx.get(url, headers={**own, "Range": "bytes=1-2", "If-Range": tag}).content == b"12"
+    assert httpx.get(url, headers={**own, "Range": "bytes=1-2", "If-Range": '"other"'}).content == b"0123456789"
+    empty = f"{url}-empty"
+    httpx.post(empty, content=b"", headers=own)
+    for wanted in ("bytes=0-0", "bytes=-1"):
+        assert httpx.get(empty, headers={**own, "Range": wanted}).json()["code"] == "InvalidRange"
+
+
+FORM_TYPE = {"content-type": "multipart/form-data; boundary=x"}
+
+
+def part(head, content=b""):
+    return b"--x\r\n" + head + b"\r\n\r\n" + content + b"\r\n"
+
+
+FILE = b'Content-Disposition: form-data; name=""; filename="a.txt"\r\nContent-Type: text/plain'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no boundary at all",
+        b"--x--\r\n",
+        part(b'Content-Disposition: form-data; name="cacheControl"', b"5") + b"--x--\r\n",
+        part(FILE, b"cut off"),
+        b"--x\r\n" + FILE,
+        b"--xyz\r\n" + FILE + b"\r\n\r\nx\r\n--x--\r\n",
+        part(b"Content-Type: text/plain", b"x") + b"--x--\r\n",
+        part(b"no colon", b"x") + b"--x--\r\n",
+        part(FILE + b"\r\nX-Filler: " + b"f" * 20_000, b"x") + b"--x--\r\n",
+        part(b'Content-Disposition: form-data; name="a"') * 1001 + part(FILE, b"x") + b"--x--\r\n",
+        part(b'Content-Disposition: form-data; name="metadata"', b"[1]") + part(FILE, b"x") + b"--x--\r\n",
+        part(b'Content-Disposition: form-data; name="metadata"', b"{" * 100_000) + part(FILE, b"x") + b"--x--\r\n",
+        part(b'Content-Disposition: form-data; name="a"', bytes(2 << 20)) + part(FILE, b"x") + b"--x--\r\n",
+        part(b'Content-Disposition: form-data; name="contentType"', b"text") + part(FILE, b"x") + b"--x--\r\n",
+    ],
+)
+def test_broken_forms_store_nothing(files_server, ann, body):
+    url = f"{files_server.url}/storage/v1/object/files/{ann.id}/{name()}"
+    own = headers(files_server, ann)
+    answer = httpx.post(url, content=body, headers={**own, **FORM_TYPE})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["code"] in ("InvalidRequest", "EntityTooLarge", "InvalidMimeType")
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=" + "b" * 71):
+        assert httpx.post(url, content=part(FILE, b"x") + b"--x--\r\n", headers={**own, "content-type": kind}).status_code == 400
+    assert httpx.get(url, headers=own).json()["code"] == "NoSuchKey"
+
+
+def test_fields_of_a_form_cannot_forge_header_fields(files_server, ann):
+    url = f"{files_server.url}/storage/v1/object/files/{ann.id}/{name()}"
+    own = headers(files_server, ann)
+    forged = b"max-age=1\r\nSet-Cookie: stolen=1"
+    body = part(b'Content-Disposition: form-data; name="cacheControl"', forged) + part(FILE, b"x") + b"--x--\r\n"
+    assert httpx.post(url, content=body, headers={**own, **FORM_TYPE}).status_code == 200
+    answer = httpx.get(f"{url}?download=a%0d%0aSet-Cookie:%20stolen=1%22", headers=own)
+    assert "set-cookie" not in answer.headers and answer.content == b"x"
+
+
+def test_concurrent_replacements_of_one_name_leave_one_whole_file(files_server, ann):
+    import hashlib
+    from concurrent.futures import ThreadPoolExecutor
+
+    url = f"{files_server.url}/storage/v1/object/files/{ann.id}/{name()}"
+    own = headers(files_server, ann)
+    contents = [bytes([number]) * (20_000 + number) for number in range(24)]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda content: httpx.put(url, content=content, headers=own, timeout=60), contents))
+    assert {answer.status_code for answer in answers} == {200}
+    answer = httpx.get(url, headers=own)
+    assert answer.content in contents
+    assert answer.headers["etag"] == f'"{hashlib.md5(answer.content).hexdigest()}"'
+    # Without upsert one of many wins.
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda content: httpx.post(f"{url}-new", content=content, headers=own, timeout=60), contents))
+    assert sorted(answer.status_code for answer in answers) == [200] + [400] * 23
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 400} == {"KeyAlreadyExists"}
+    assert stored_files(files_server) == stored_rows(files_server)
+
+
+def test_concurrent_deletes_of_the_same_names_all_end(files_server, ann):
+    from concurrent.futures import ThreadPoolExecutor
+
+    base = f"{files_server.url}/storage/v1/object/files"
+    own = headers(files_server, ann)
+    keys = [f"{ann.id}/{name()}" for _ in range(20)]
+    for key in keys:
+        httpx.post(f"{base}/{key}", content=b"x", headers=own)
+
+    def remove(number):
+        some = keys if number % 2 else keys[::-1]
+        return httpx.request("DELETE", base, json={"prefixes": some}, headers=own, timeout=60)
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(remove, range(16)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert sorted(each["name"] for answer in answers for each in answer.json()) == sorted(keys)
+
+
+def test_the_placeholder_of_a_folder_holds_nothing(files_server, ann):
+    url = f"{files_server.url}/storage/v1/object/images/{ann.id}/empty/.emptyFolderPlaceholder"
+    own = {**headers(files_server, ann), "content-type": "text/plain"}
+    assert httpx.post(url, content=b"smuggled", headers=own).json()["code"] == "EntityTooLarge"
+    assert httpx.post(url, content=iter([b"smuggled"]), headers=own).json()["code"] == "EntityTooLarge"
+    assert httpx.post(url, content=b"", headers=own).status_code == 200
 
 
 def test_a_page_out_of_a_bucket_is_no_page_of_the_origin(files_server, ann):
@@ -450,6 +628,108 @@ def test_policies_see_the_operation(files_server, ann):
     assert httpx.get(f"{base}/object/listed/a.txt", headers=own).content == b"a"
     assert httpx.post(f"{base}/object/list/listed", json={"prefix": ""}, headers=own).json() == []
     assert httpx.get(f"{base}/object/info/listed/a.txt", headers=own).json()["code"] == "NoSuchKey"
+
+
+def test_policies_see_the_request(files_server, ann):
+    rows(files_server, "insert into storage.buckets (id, name) values ('seen', 'seen') on conflict do nothing")
+    rows(
+        files_server,
+        """create policy "seen" on storage.objects for insert to authenticated
+           with check (
+               bucket_id = 'seen' and current_setting('request.method') = 'POST'
+               and strpos(current_setting('request.path'), '/object/seen/a/b.txt') > 0
+               and current_setting('request.headers')::json ->> 'x-probe' = 'yes'
+               and current_setting('request.jwt.claims')::json ->> 'role' = 'authenticated'
+               and current_setting('request.jwt.claim.sub') = auth.uid()::text
+               and current_setting('request.jwt.claim.role') = 'authenticated'
+               and starts_with(current_setting('request.jwt'), 'ey')
+               and storage.operation() = 'storage.object.upload'
+               and storage.allow_only_operation('object.upload')
+               and storage.extension(name) = 'txt' and storage.filename(name) = 'b.txt'
+               and storage.foldername(name) = array['a'])""",
+    )
+    url = f"{files_server.url}/storage/v1/object/seen/a/b.txt"
+    own = headers(files_server, ann)
+    assert httpx.post(url, content=b"x", headers=own).json()["code"] == "AccessDenied"
+    assert httpx.post(url, content=b"x", headers={**own, "x-probe": "yes"}).status_code == 200
+
+
+def test_who_may_only_drop_files_can(files_server, make_client, ann):
+    rows(files_server, "insert into storage.buckets (id, name) values ('dropped', 'dropped') on conflict do nothing")
+    rows(files_server, 'drop policy if exists "drop" on storage.objects')
+    rows(files_server, """create policy "drop" on storage.objects for insert to authenticated with check (bucket_id = 'dropped')""")
+    client = make_client(ann)
+    path = name()
+    assert client(lambda s: s.from_("dropped").upload(path, b"dropped")).path == path
+    assert refusal(lambda s: s.from_("dropped").upload(path, b"again"), client).code == "Duplicate"
+    assert refusal(lambda s: s.from_("dropped").upload(path, b"again", {"upsert": "true"}), client).code == "Unauthorized"
+    assert refusal(lambda s: s.from_("dropped").download(path), client).code == "not_found"
+    assert client(lambda s: s.from_("dropped").list()) == []
+    assert client(lambda s: s.from_("dropped").remove([path])) == []
+    assert make_client()(lambda s: s.from_("dropped").download(path)) == b"dropped"
+
+
+def as_user(server, person, statement, *parameters):
+    """Runs a statement as REST runs one: logged in as the server, switched to the role of users."""
+    import psycopg
+
+    payload = person.session.access_token.split(".")[1]
+    claims = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+    with psycopg.connect(server.status["DB_URL"]) as connection:
+        connection.execute("select set_config('request.jwt.claims', %s, true)", [claims])
+        connection.execute("set local role authenticated")
+        cursor = connection.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else cursor.rowcount
+
+
+def test_uploads_are_the_services_alone(files_server, ann, ben):
+    import psycopg
+
+    own = headers(files_server, ann)
+    key = f"{ann.id}/{name()}"
+    url = f"{files_server.url}/storage/v1/object/files/{key}"
+    assert httpx.post(url, content=b"stays", headers=own).status_code == 200
+    version = httpx.get(url.replace("/object/", "/object/info/"), headers=own).json()["version"]
+    before = rows(files_server, "select tenant_id, bytes, objects, reserved_bytes from storage.usage order by tenant_id")
+    uploads = rows(files_server, "select * from storage.uploads")
+    reserve = "select storage.reserve_upload(%s, 'plain', gen_random_uuid(), 'files', %s, null, %s, true, 'x/y', null, null, '0')"
+    begin = """select * from storage.begin_upload(
+        %s, 'plain', gen_random_uuid(), 'files', %s, %s, 5, true, 'x/y', null, '{}', null, 1000, '1 hour', true)"""
+    finish = "select * from storage.finish_upload(%s, 'files', %s, %s, '{\"size\": 1}', null, true, null)"
+    mine = f"{ben.id}/{name()}"
+    other = str(uuid.uuid4())
+    attempts = [
+        # Somebody's quota, somebody's object, a name that leaves the folder of files.
+        (reserve, other, mine, 1 << 40),
+        (reserve, version, key, 5),
+        (reserve, "../../secrets.json", mine, 5),
+        (begin, other, mine, ben.id),
+        (finish, other, mine, ben.id),
+        (finish, version, mine, ben.id),
+        ("select storage.extend_upload(%s, 100)", other),
+        ("select storage.reserve_at_least(%s, 100)", other),
+        ("select storage.fix_upload_length(%s, 100)", other),
+        ("select storage.cancel_upload(%s)", other),
+        ("select storage.change_usage(tenancy.current_tenant(), 1, 1, 1, 1)",),
+        ("select * from storage.uploads",),
+        ("insert into storage.removed_versions (version) values (%s)", version),
+        ("update storage.usage set bytes = 0",),
+        ("insert into storage.objects (bucket_id, name, version) values ('files', %s, %s)", mine, version),
+        ("insert into storage.objects (bucket_id, name, version) values ('files', %s, %s)", mine, other),
+    ]
+    for statement, *parameters in attempts:
+        with pytest.raises((psycopg.errors.InsufficientPrivilege, psycopg.errors.UndefinedFunction)):
+            as_user(files_server, ben, statement, *parameters)
+    # A row of one's own cannot be given another version, none, or another size.
+    for change in (f"version = '{other}'", "version = null"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            as_user(files_server, ann, f"update storage.objects set {change} where name = %s", key)
+    assert as_user(files_server, ann, """update storage.objects set metadata = '{"size": -5, "mimetype": "a/b"}' where name = %s""", key) == 1
+    found = rows(files_server, "select metadata from storage.objects where name = %s", key)
+    assert found == [({"size": 5, "mimetype": "a/b"},)]
+    assert rows(files_server, "select tenant_id, bytes, objects, reserved_bytes from storage.usage order by tenant_id") == before
+    assert rows(files_server, "select * from storage.uploads") == uploads
+    assert httpx.get(url, headers=own).content == b"stays"
 
 
 def test_deleting_rows_by_hand_is_refused(files_server):

@@ -2,7 +2,10 @@
 """Rendered images, through the official client and by hand. Skipped where libvips is not installed."""
 
 import ctypes
+import http.server
 import io
+import json
+import threading
 import time
 import uuid
 
@@ -202,3 +205,103 @@ def test_what_is_kept_is_bounded(image_server, ann):
     while sum(file.stat().st_size for file in folder.iterdir()) > 1 << 20:
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+# --- Purging and limits ----------------------------------------------------------------------------------------------------
+
+
+class Network(http.server.BaseHTTPRequestHandler):
+    """A content delivery network that notes what it is told to forget."""
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.told.append((self.headers["authorization"], body))
+        self.send_response(self.server.status)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def network():
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Network) as server:
+        server.told, server.status = [], 200
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def limited_server(network):
+    config = (
+        "[storage.image_transformation]\nenabled = true\n[atoll.storage.images]\nrequests_per_path = 3\n"
+        f'[atoll.storage.cdn]\npurge_url = "http://127.0.0.1:{network.server_port}/purge"\npurge_key = "purge-key"\n'
+    )
+    with AtollServer(migrations={"20260101000000_files.sql": POLICIES}, config=config) as server:
+        yield server
+
+
+def test_one_path_is_rendered_so_often_a_second(limited_server):
+    person = Person(limited_server, "ann")
+    path, other = put(person, picture()), put(person, picture())
+    answers = [render(limited_server, person, path, f"width={width}") for width in range(1, 13)]
+    refused = [answer for answer in answers if answer.status_code == 429]
+    assert refused and {answer.json()["code"] for answer in refused} == {"SlowDown"}
+    assert [answer.status_code for answer in answers[:3]] == [200] * 3
+    assert render(limited_server, person, other, "width=5").status_code == 200
+
+
+def test_what_is_kept_is_purged(limited_server, network):
+    person = Person(limited_server, "ann")
+    url = f"{limited_server.url}/storage/v1/cdn"
+    service = {"apikey": limited_server.status["SERVICE_ROLE_KEY"]}
+    folder = limited_server.folder / ".atoll" / "storage" / "rendered"
+    for path in ("", "/images", "/images/x"):
+        answer = httpx.delete(url + path, headers=headers(limited_server, person))
+        assert (answer.status_code, answer.json()["code"]) == (403, "AccessDenied")
+    assert network.told == []
+    answer = httpx.delete(f"{url}/a%2Fb", headers=service)
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidBucketName")
+
+    def kept(version):
+        return [file.name for file in folder.iterdir() if file.name.startswith(version)]
+
+    one, two, three = put(person, picture()), put(person, picture()), put(person, picture(), bucket="open")
+    versions = []
+    for bucket, path in [("images", one), ("images", two), ("open", three)]:
+        base = f"{limited_server.url}/storage/v1"
+        own = headers(limited_server, person)
+        assert httpx.get(f"{base}/render/image/authenticated/{bucket}/{path}?width=7", headers=own).status_code == 200
+        versions.append(httpx.get(f"{base}/object/info/{bucket}/{path}", headers=own).json()["version"])
+        assert kept(versions[-1])
+    answer = httpx.delete(f"{url}/images/{one}?transformations=true", headers=service)
+    assert (answer.status_code, answer.json()) == (200, {"message": "success"})
+    assert [bool(kept(version)) for version in versions] == [False, True, True]
+    httpx.delete(f"{url}/images", headers=service)
+    assert [bool(kept(version)) for version in versions] == [False, False, True]
+    httpx.delete(url, headers=service)
+    assert [bool(kept(version)) for version in versions] == [False, False, False]
+    tenant = {"tenant": {"ref": "clients"}}
+    assert network.told == [
+        ("Bearer purge-key", {**tenant, "bucketId": "images", "objectName": one, "transformations": True}),
+        ("Bearer purge-key", {**tenant, "bucketId": "images"}),
+        ("Bearer purge-key", tenant),
+    ]
+    network.status = 500
+    answer = httpx.delete(url, headers=service)
+    assert (answer.status_code, answer.json()["code"]) == (500, "InternalError")
+    assert "purge-key" not in limited_server.log
+
+
+def test_a_bad_transformation_is_not_signed(image_server, ann):
+    path = put(ann, picture())
+    url = f"{image_server.url}/storage/v1/object/sign/images/{path}"
+    for transform in ({"width": -1}, {"format": "bmp"}, {"quality": 5}):
+        answer = httpx.post(url, json={"expiresIn": 60, "transform": transform}, headers=headers(image_server, ann))
+        assert (answer.status_code, answer.json()["code"]) == (400, "InvalidParameter"), transform
+    answer = httpx.post(url, json={"expiresIn": 60, "transform": [1]}, headers=headers(image_server, ann))
+    assert answer.json()["code"] == "InvalidRequest"

@@ -2,12 +2,16 @@
 """boto3 against Atoll's S3 protocol: every call that is served, with the key pair and with a user's session token."""
 
 import base64
+import gzip
 import hashlib
 import hmac
 import io
+import json
+import types
 import uuid
 import zlib
-from datetime import datetime, timezone
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 
 import boto3
 import httpx
@@ -115,6 +119,96 @@ def test_a_signature_covers_the_request(s3_server, s3, bucket):
     assert httpx.get(url.replace(date, "20200101T000000Z")).status_code == 400
 
 
+def test_signed_addresses_last_seven_days_at_most(s3, bucket):
+    for lifetime in (604_801, 0, -5):
+        url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a"}, ExpiresIn=lifetime)
+        answer = httpx.get(url)
+        assert (answer.status_code, "AuthorizationQueryParametersError" in answer.text) == (400, True), lifetime
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "a"}, ExpiresIn=604_800)
+    assert httpx.put(url, content=b"a").status_code == 200
+
+
+def test_fields_that_were_not_signed_are_refused(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="secret", Body=b"secret")
+    url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": "mine"}, ExpiresIn=60)
+    for field, value in [
+        ("x-amz-copy-source", f"/{bucket}/secret"), ("x-amz-meta-a", "b"), ("x-amz-metadata-directive", "REPLACE"),
+    ]:
+        answer = httpx.put(url, headers={field: value})
+        assert (answer.status_code, "AccessDenied" in answer.text) == (403, True), field
+    assert refused(s3.head_object, Bucket=bucket, Key="mine") == ("404", 404)
+    assert httpx.put(url, content=b"mine").status_code == 200
+
+
+def test_clocks_may_differ_a_quarter_of_an_hour(s3_server, s3, bucket):
+    for minutes, status in [(-20, 403), (-10, 200), (10, 200), (20, 403)]:
+        date = datetime.now(timezone.utc) + timedelta(minutes=minutes)
+        answer = ChunkedRequest(s3_server, f"{bucket}/skew", [b"x"], date=date).send()
+        assert (answer.status_code, "RequestTimeTooSkewed" in answer.text) == (status, status == 403), minutes
+
+
+def test_an_ended_session_is_told(s3_server, ann):
+    # The server refuses it for what it says of its end, or for its signature: never lets it in.
+    head, payload, _ = ann.session.access_token.split(".")
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    claims["exp"] = claims["iat"] = 1_000_000_000
+    secret = s3_server.status["JWT_SECRET"].encode()
+
+    def encode(value):
+        return base64.urlsafe_b64encode(value).rstrip(b"=")
+
+    text = encode(b'{"alg":"HS256","typ":"JWT"}') + b"." + encode(json.dumps(claims).encode())
+    token = (text + b"." + encode(hmac.new(secret, text, hashlib.sha256).digest())).decode()
+    person = types.SimpleNamespace(session=types.SimpleNamespace(access_token=token))
+    assert refused(make_client(s3_server, person).list_buckets) == ("ExpiredToken", 400)
+
+
+def test_what_is_not_served_changes_nothing(s3, bucket):
+    s3.put_object(Bucket=bucket, Key="kept", Body=b"kept")
+    key = {"Bucket": bucket, "Key": "kept"}
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    empty = f"{bucket}-empty"
+    s3.create_bucket(Bucket=empty)
+    calls = [
+        (s3.get_bucket_acl, {"Bucket": bucket}),
+        (s3.get_bucket_policy, {"Bucket": bucket}),
+        (s3.get_bucket_lifecycle_configuration, {"Bucket": bucket}),
+        (s3.get_bucket_cors, {"Bucket": bucket}),
+        (s3.get_bucket_tagging, {"Bucket": bucket}),
+        (s3.get_bucket_notification_configuration, {"Bucket": bucket}),
+        (s3.get_bucket_replication, {"Bucket": bucket}),
+        (s3.get_object_lock_configuration, {"Bucket": bucket}),
+        (s3.get_public_access_block, {"Bucket": bucket}),
+        (s3.list_object_versions, {"Bucket": bucket}),
+        (s3.put_bucket_versioning, {"Bucket": f"{bucket}-new", "VersioningConfiguration": {"Status": "Enabled"}}),
+        (s3.put_bucket_policy, {"Bucket": f"{bucket}-new", "Policy": "{}"}),
+        (s3.put_bucket_acl, {"Bucket": f"{bucket}-new", "ACL": "private"}),
+        (s3.put_bucket_tagging, {"Bucket": f"{bucket}-new", "Tagging": tags}),
+        (s3.delete_bucket_policy, {"Bucket": empty}),
+        (s3.delete_bucket_cors, {"Bucket": empty}),
+        (s3.delete_bucket_lifecycle, {"Bucket": empty}),
+        (s3.delete_bucket_tagging, {"Bucket": empty}),
+        (s3.get_object_acl, key),
+        (s3.get_object_attributes, {**key, "ObjectAttributes": ["ETag"]}),
+        (s3.get_object_retention, key),
+        (s3.put_object_tagging, {**key, "Tagging": tags}),
+        (s3.put_object_acl, {**key, "ACL": "private"}),
+        (s3.put_object_legal_hold, {**key, "LegalHold": {"Status": "ON"}}),
+        (s3.restore_object, {**key, "RestoreRequest": {"Days": 1}}),
+        (s3.delete_object_tagging, key),
+        (s3.delete_object, {**key, "VersionId": "1"}),
+        (s3.put_object, {**key, "Body": b"x", "Tagging": "a=b"}),
+        (s3.put_object, {**key, "Body": b"x", "SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}),
+        (s3.put_object, {**key, "Body": b"x", "ObjectLockMode": "GOVERNANCE"}),
+        (s3.put_object, {**key, "Body": b"x", "IfNoneMatch": '"tag"'}),
+    ]
+    for call, arguments in calls:
+        assert refused(call, **arguments) == ("NotImplemented", 501), call.__name__
+    assert s3.get_object(**key)["Body"].read() == b"kept"
+    names = [each["Name"] for each in s3.list_buckets()["Buckets"]]
+    assert bucket in names and empty in names and f"{bucket}-new" not in names
+
+
 def test_what_is_not_there_has_its_code(s3, bucket):
     assert refused(s3.get_object, Bucket=bucket, Key="none") == ("NoSuchKey", 404)
     assert refused(s3.head_object, Bucket=bucket, Key="none") == ("404", 404)
@@ -126,7 +220,6 @@ def test_what_is_not_there_has_its_code(s3, bucket):
     assert refused(s3.delete_bucket, Bucket=bucket) == ("BucketNotEmpty", 409)
     assert refused(s3.get_object, Bucket=bucket, Key="a", Range="bytes=5-") == ("InvalidRange", 416)
     assert refused(s3.put_object, Bucket=bucket, Key="a", Body=b"b", IfNoneMatch="*") == ("PreconditionFailed", 412)
-    assert refused(s3.get_bucket_acl, Bucket=bucket) == ("NotImplemented", 501)
     assert refused(s3.put_object, Bucket=bucket, Key="m", Body=b"b", ContentMD5="A" * 22 + "==") == ("BadDigest", 400)
     arguments = {"Bucket": bucket, "Key": "a", "UploadId": str(uuid.uuid4())}
     assert refused(s3.list_parts, **arguments) == ("NoSuchUpload", 404)
@@ -207,6 +300,144 @@ def test_objects(s3, bucket):
     deleted = s3.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a/b c+d.txt"}, {"Key": "none"}]})
     assert {each["Key"] for each in deleted["Deleted"]} == {"a/b c+d.txt", "none"}
     assert [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]] == ["empty"]
+
+
+def test_conditions_of_writing(s3, bucket):
+    key = {"Bucket": bucket, "Key": "a"}
+    failed = ("PreconditionFailed", 412)
+    assert refused(s3.put_object, **key, Body=b"0", IfMatch='"none"') == ("NoSuchKey", 404)
+    first = s3.put_object(**key, Body=b"1", IfNoneMatch="*")["ETag"]
+    assert refused(s3.put_object, **key, Body=b"2", IfNoneMatch="*") == failed
+    assert refused(s3.put_object, **key, Body=b"2", IfMatch='"other"') == failed
+    second = s3.put_object(**key, Body=b"2", IfMatch=first)["ETag"]
+    third = s3.put_object(**key, Body=b"3", IfMatch=second.strip('"'))["ETag"]
+    assert refused(s3.put_object, **key, Body=b"4", IfMatch=second) == failed
+    assert s3.get_object(**key)["Body"].read() == b"3"
+
+    # Of many that replace the same version, one does.
+    def replace(number):
+        try:
+            return s3.put_object(**key, Body=b"race%d" % number, IfMatch=third)["ETag"]
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "PreconditionFailed", error
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        tags = [tag for tag in pool.map(replace, range(16)) if tag]
+    assert tags == [s3.head_object(**key)["ETag"]]
+
+    assert refused(s3.delete_object, **key, IfMatch=third) == failed
+    s3.delete_object(**key, IfMatch=tags[0])
+    assert refused(s3.delete_object, **key, IfMatch=tags[0]) == failed
+    assert refused(s3.head_object, **key) == ("404", 404)
+
+
+def test_conditions_of_copying(s3, bucket):
+    tag = s3.put_object(Bucket=bucket, Key="source", Body=b"source")["ETag"]
+    moment = s3.head_object(Bucket=bucket, Key="source")["LastModified"]
+    copy = {"Bucket": bucket, "Key": "copy", "CopySource": {"Bucket": bucket, "Key": "source"}}
+    failed = ("PreconditionFailed", 412)
+    hour = timedelta(hours=1)
+    for condition in (
+        {"CopySourceIfMatch": '"other"'},
+        {"CopySourceIfNoneMatch": tag},
+        {"CopySourceIfModifiedSince": moment},
+        {"CopySourceIfUnmodifiedSince": moment - hour},
+        {"CopySourceIfNoneMatch": tag, "CopySourceIfModifiedSince": moment - hour},
+    ):
+        assert refused(s3.copy_object, **copy, **condition) == failed, condition
+    assert refused(s3.head_object, Bucket=bucket, Key="copy") == ("404", 404)
+    for condition in (
+        {"CopySourceIfMatch": tag},
+        {"CopySourceIfMatch": tag.strip('"'), "CopySourceIfUnmodifiedSince": moment - hour},
+        {"CopySourceIfNoneMatch": '"other"'},
+        {"CopySourceIfModifiedSince": moment - hour},
+        {"CopySourceIfUnmodifiedSince": moment + hour},
+    ):
+        assert s3.copy_object(**copy, **condition)["CopyObjectResult"]["ETag"] == tag, condition
+    assert refused(s3.copy_object, **copy, IfNoneMatch="*") == failed
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="parts")["UploadId"]
+    part = {"Key": "parts", "UploadId": upload, "PartNumber": 1, "Bucket": bucket, "CopySource": copy["CopySource"]}
+    assert refused(s3.upload_part_copy, **part, CopySourceIfMatch='"other"') == failed
+    s3.upload_part_copy(**part, CopySourceIfMatch=tag)
+    s3.abort_multipart_upload(Bucket=bucket, Key="parts", UploadId=upload)
+
+
+def test_conditions_of_completing(s3, bucket):
+    target = {"Bucket": bucket, "Key": "parts"}
+    target["UploadId"] = s3.create_multipart_upload(**target)["UploadId"]
+    tag = s3.upload_part(PartNumber=1, Body=b"in parts", **target)["ETag"]
+    parts = {"MultipartUpload": {"Parts": [{"PartNumber": 1, "ETag": tag}]}}
+    other = s3.put_object(Bucket=bucket, Key="parts", Body=b"other")["ETag"]
+    failed = ("PreconditionFailed", 412)
+    assert refused(s3.complete_multipart_upload, **target, **parts, IfNoneMatch="*") == failed
+    assert refused(s3.complete_multipart_upload, **target, **parts, IfMatch='"x"') == failed
+    # The upload is still there, and can be completed.
+    assert len(s3.list_parts(**target)["Parts"]) == 1
+    s3.complete_multipart_upload(**target, **parts, IfMatch=other)
+    assert s3.get_object(Bucket=bucket, Key="parts")["Body"].read() == b"in parts"
+
+
+def test_header_fields_of_content_are_kept(s3_server, s3, bucket):
+    fields = {
+        "ContentEncoding": "gzip", "ContentDisposition": 'attachment; filename="a.gz"', "ContentLanguage": "de",
+        "ExpiresString": "Thu, 01 Jan 2032 00:00:00 GMT",
+    }
+    given = {name: value for name, value in fields.items() if name != "ExpiresString"}
+    given["Expires"] = datetime(2032, 1, 1, tzinfo=timezone.utc)
+    content = gzip.compress(b"packed")
+
+    def check(key, expected=fields):
+        got = s3.get_object(Bucket=bucket, Key=key)
+        assert got["Body"].read() == content
+        assert {name: got.get(name) for name in fields} == {**dict.fromkeys(fields), **expected}, key
+
+    s3.put_object(Bucket=bucket, Key="put", Body=content, **given)
+    check("put")
+    source = {"Bucket": bucket, "Key": "put"}
+    s3.copy_object(Bucket=bucket, Key="copy", CopySource=source)
+    check("copy")
+    s3.copy_object(
+        Bucket=bucket, Key="copy", CopySource=source, MetadataDirective="REPLACE", ContentLanguage="fr"
+    )
+    check("copy", {"ContentLanguage": "fr"})
+    target = {"Bucket": bucket, "Key": "parts"}
+    target["UploadId"] = s3.create_multipart_upload(**target, **given)["UploadId"]
+    tag = s3.upload_part(PartNumber=1, Body=content, **target)["ETag"]
+    s3.complete_multipart_upload(MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]}, **target)
+    check("parts")
+    # The other way to download says the same, and decodes it.
+    key = s3_server.status["SERVICE_ROLE_KEY"]
+    answer = httpx.get(f"{s3_server.url}/storage/v1/object/{bucket}/put", headers={"apikey": key})
+    assert (answer.content, answer.headers["content-encoding"]) == (b"packed", "gzip")
+    # How a body travels is no part of what it is.
+    ChunkedRequest(s3_server, f"{bucket}/chunked", [b"x"]).send()
+    assert "ContentEncoding" not in s3.head_object(Bucket=bucket, Key="chunked")
+
+
+def test_lists_of_buckets_and_uploads_come_in_pages(s3):
+    stem = f"page-{uuid.uuid4().hex[:8]}"
+    names = [f"{stem}-{number}" for number in range(5)]
+    for each in names:
+        s3.create_bucket(Bucket=each)
+    pages = list(s3.get_paginator("list_buckets").paginate(Prefix=stem, PaginationConfig={"PageSize": 2}))
+    assert [[each["Name"] for each in page["Buckets"]] for page in pages] == [names[:2], names[2:4], names[4:]]
+
+    bucket = names[0]
+    keys = ["a/1", "a/2", "b c/1", "top", "top"]
+    uploads = [s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"] for key in keys]
+    found = s3.list_multipart_uploads(Bucket=bucket, Delimiter="/")
+    assert [each["Prefix"] for each in found["CommonPrefixes"]] == ["a/", "b c/"]
+    assert [each["Key"] for each in found["Uploads"]] == ["top", "top"]
+    paginator = s3.get_paginator("list_multipart_uploads")
+    pages = list(paginator.paginate(Bucket=bucket, PaginationConfig={"PageSize": 2}))
+    assert [each["Key"] for page in pages for each in page["Uploads"]] == keys
+    pages = list(paginator.paginate(Bucket=bucket, Delimiter="/", PaginationConfig={"PageSize": 1}))
+    assert [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])] == ["a/", "b c/"]
+    found = s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a/2")
+    assert [each["Key"] for each in found["Uploads"]] == keys[2:]
+    for key, upload in zip(keys, uploads):
+        s3.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
 
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
@@ -320,10 +551,10 @@ def test_forms(s3, bucket):
 class ChunkedRequest:
     """An upload in `aws-chunked` form, made by hand: boto3 makes one over TLS alone."""
 
-    def __init__(self, server, path, chunks, trailer=None, signed=True):
+    def __init__(self, server, path, chunks, trailer=None, signed=True, date=None, length=None):
         self.key = server.status["S3_PROTOCOL_ACCESS_KEY_ID"]
         secret = server.status["S3_PROTOCOL_ACCESS_KEY_SECRET"]
-        self.date = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        self.date = (date or datetime.now(timezone.utc)).strftime("%Y%m%dT%H%M%SZ")
         self.scope = f"{self.date[:8]}/local/s3/aws4_request"
         key = f"AWS4{secret}".encode()
         for part in self.scope.split("/"):
@@ -337,7 +568,7 @@ class ChunkedRequest:
             "host": host,
             "x-amz-content-sha256": self.form,
             "x-amz-date": self.date,
-            "x-amz-decoded-content-length": str(sum(map(len, chunks))),
+            "x-amz-decoded-content-length": length or str(sum(map(len, chunks))),
             "content-encoding": "aws-chunked",
         }
         if trailer:
@@ -400,6 +631,18 @@ def test_chunked_bodies(s3_server, s3, bucket):
     assert (answer.status_code, "SignatureDoesNotMatch" in answer.text) == (403, True)
     request = ChunkedRequest(s3_server, f"{bucket}/wrong", chunks)
     request.body = request.body[:-120]
+    assert request.send().status_code == 400
+    # The content must be as long as was announced and signed, whatever the chunks say.
+    for length in ("5", "78194", "99999999999999999999", "-1", "x"):
+        request = ChunkedRequest(s3_server, f"{bucket}/wrong", chunks, length=length)
+        assert request.send().status_code == 400, length
+    for chunks_body in (b"", b"0\r\n", b"zz\r\n", b"-1\r\n\r\n", b"f" * 13 + b"\r\n", b"1;x\r\na\r\n", b"0" * 5000):
+        request = ChunkedRequest(s3_server, f"{bucket}/wrong", [b"a"])
+        request.body = chunks_body
+        assert request.send().status_code in (400, 403), chunks_body
+    # A trailer that was announced must come.
+    request = ChunkedRequest(s3_server, f"{bucket}/wrong", chunks, trailer=sum_field, signed=False)
+    request.body = request.body.replace(b"x-amz-checksum-crc32", b"x-amz-checksum-other")
     assert request.send().status_code == 400
     assert refused(s3.head_object, Bucket=bucket, Key="wrong") == ("404", 404)
 

@@ -4,7 +4,10 @@
 import base64
 import hashlib
 import io
+import threading
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -85,6 +88,13 @@ def test_the_protocol_is_kept(tus_server, ann):
         ({"Upload-Length": "x"}, 400),
         ({"Upload-Length": str(1 << 40)}, 413),
         ({"Upload-Defer-Length": "1"}, 400),
+        ({"Upload-Defer-Length": "2"}, 400),
+        ({"Upload-Length": "99999999999999999999999"}, 400),
+        ({"Upload-Length": "+5"}, 400),
+        ({"Upload-Length": "5", "Content-Type": "application/offset+octet-stream", "Upload-Checksum": "sha1"}, 400),
+        ({"Upload-Metadata": encoded(bucketName="files", objectName=key) + ",bucketName Zm9v"}, 400),
+        ({"Upload-Metadata": encoded(bucketName="files", objectName=key, contentType="text")}, 415),
+        ({"Upload-Concat": "final;/a /b"}, 409),
         ({"Upload-Metadata": "bucketName %%%"}, 400),
         ({"Upload-Metadata": encoded(bucketName="files")}, 400),
         ({"Upload-Metadata": encoded(bucketName="nowhere", objectName=key)}, 404),
@@ -105,6 +115,59 @@ def test_the_protocol_is_kept(tus_server, ann):
     assert httpx.head(url, headers=headers(tus_server, ann)).headers["upload-offset"] == "0"
     assert httpx.head(url + "x", headers=headers(tus_server, ann)).status_code in (400, 404)
     assert httpx.head(f"{base(tus_server)}/%00", headers=headers(tus_server, ann)).status_code == 400
+    httpx.delete(url, headers=headers(tus_server, ann))
+
+
+def test_lengths_that_do_not_agree(tus_server, ann):
+    # More than was announced, in one request that says so and in one that does not.
+    url = create(tus_server, ann, key_of(ann), 5).headers["location"]
+    assert patch(tus_server, ann, url, 0, iter([b"123", b"456"])).status_code == 413
+    head = httpx.head(url, headers=headers(tus_server, ann)).headers
+    assert (head["upload-length"], int(head["upload-offset"]) <= 5) == ("5", True)
+    # A length is said once.
+    for length in ("6", "4"):
+        assert patch(tus_server, ann, url, 0, b"", **{"Upload-Length": length}).status_code == 400
+    httpx.delete(url, headers=headers(tus_server, ann))
+    # A length that comes later is no smaller than what is there, and no larger than what may be.
+    fields = {"Upload-Defer-Length": "1", "Upload-Metadata": encoded(bucketName="files", objectName=key_of(ann))}
+    url = httpx.post(base(tus_server), headers=headers(tus_server, ann, **fields)).headers["location"]
+    assert patch(tus_server, ann, url, 0, b"12345").status_code == 204
+    for length, status in [("3", 400), (str(1 << 40), 413), ("x", 400)]:
+        assert patch(tus_server, ann, url, 5, b"", **{"Upload-Length": length}).status_code == status, length
+    assert patch(tus_server, ann, url, 5, b"", **{"Upload-Length": "5"}).status_code == 204
+    # What is whole cannot be given up any more.
+    assert httpx.delete(url, headers=headers(tus_server, ann)).status_code == 404
+
+
+def test_one_request_writes_at_a_time(tus_server, ann):
+    url = create(tus_server, ann, key_of(ann), 10).headers["location"]
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly():
+        yield b"12345"
+        begun.set()
+        go_on.wait(20)
+        yield b"67890"
+
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(patch, tus_server, ann, url, 0, slowly())
+        assert begun.wait(20)
+        deadline = time.monotonic() + 20
+        while patch(tus_server, ann, url, 0, b"x", **{"Upload-Checksum": "rot13 x"}).status_code != 423:
+            assert time.monotonic() < deadline
+        assert httpx.delete(url, headers=headers(tus_server, ann)).status_code == 423
+        go_on.set()
+        assert slow.result().status_code == 204
+
+
+def test_no_content_is_smuggled_under_the_name_of_an_empty_folder(tus_server, ann):
+    key = f"{ann.id}/.emptyFolderPlaceholder"
+    metadata = encoded(bucketName="images", objectName=key, contentType="text/html")
+    assert create(tus_server, ann, key, 5, **{"Upload-Metadata": metadata}).status_code == 413
+    fields = {"Upload-Defer-Length": "1", "Upload-Metadata": metadata}
+    url = httpx.post(base(tus_server), headers=headers(tus_server, ann, **fields)).headers["location"]
+    assert patch(tus_server, ann, url, 0, b"<html>").status_code == 413
+    assert patch(tus_server, ann, url, 0, b"", **{"Upload-Length": "6"}).status_code == 413
     httpx.delete(url, headers=headers(tus_server, ann))
 
 

@@ -15,6 +15,8 @@ struct DatabaseLogins: Sendable {
     let vectors: PostgresAddress
     /// Owns the schema `storage`.
     let storage: PostgresAddress
+    /// Carries Storage's requests, with no more rights than ``authenticator``.
+    let storageRequests: PostgresAddress
 
     init(_ project: Project, embedded postgres: EmbeddedPostgres) {
         func address(_ role: String) -> PostgresAddress {
@@ -27,6 +29,7 @@ struct DatabaseLogins: Sendable {
         auth = address("supabase_auth_admin")
         vectors = address("atoll_vectors")
         storage = address("supabase_storage_admin")
+        storageRequests = address("atoll_storage")
     }
 
     init(_ project: Project, external: PostgresAddress) {
@@ -41,5 +44,6 @@ struct DatabaseLogins: Sendable {
         auth = address("supabase_auth_admin")
         vectors = address("atoll_vectors")
         storage = address("supabase_storage_admin")
+        storageRequests = address("atoll_storage")
     }
 }

@@ -23,13 +23,16 @@ struct Health: Sendable {
                     status: .serviceUnavailable)
             }
         }
-        router.on(.get, "/metrics") { [metrics, access] request in
-            guard Self.isLocal(request) || (try? access.principal(for: request))?.role == .serviceRole else {
-                throw HTTPError(401, "The metrics need the secret key, as `apikey` or bearer token")
+        // Monitors of Supabase Storage look below its own path.
+        for path in ["/metrics", "/storage/v1/metrics"] {
+            router.on(.get, path) { [metrics, access] request in
+                guard Self.isLocal(request) || (try? access.principal(for: request))?.role == .serviceRole else {
+                    throw HTTPError(401, "The metrics need the secret key, as `apikey` or bearer token")
+                }
+                return HTTPResponse(
+                    .ok, headers: ["Content-Type": "text/plain; version=0.0.4; charset=utf-8"],
+                    body: .bytes(Array(metrics.exposition().utf8)))
             }
-            return HTTPResponse(
-                .ok, headers: ["Content-Type": "text/plain; version=0.0.4; charset=utf-8"],
-                body: .bytes(Array(metrics.exposition().utf8)))
         }
     }
 

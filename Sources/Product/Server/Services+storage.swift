@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import EventLoop
+internal import HTTPClient
 internal import Images
 internal import Platform
 internal import Postgres
@@ -10,12 +11,13 @@ internal import Storage
 extension Services {
     /// Storage with the project's files.
     static func storage(
-        _ project: Project, _ files: ProjectFiles, requests: Database, owner: Database, access: AccessControl, log: Log
+        _ project: Project, _ files: ProjectFiles, requests: Database, owner: Database, access: AccessControl,
+        client: HTTPClient, log: Log
     ) throws -> StorageService {
         StorageService(
             configuration: StorageConfiguration(project), requests: requests, owner: owner, access: access,
             signingSecret: project.secrets.jwtSecret, folder: files.folder, store: files.store,
-            renderer: try renderer(project), log: log)
+            renderer: try renderer(project), client: client, log: log)
     }
 
     /// Renders with this program's own command, in a process for each image.

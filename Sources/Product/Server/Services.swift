@@ -131,10 +131,12 @@ struct Services: Sendable {
         ).register(on: &router)
         if project.configuration.storage.enabled {
             let owner = try database(logins.storage, "storage")
-            databases.append(owner)
+            let storageRequests = try database(logins.storageRequests, "storage_requests")
+            databases += [owner, storageRequests]
             let files = try ProjectFiles(project, loops: loops)
             self.files = files
-            let storage = try Self.storage(project, files, requests: requests, owner: owner, access: access, log: log)
+            let storage = try Self.storage(
+                project, files, requests: storageRequests, owner: owner, access: access, client: client, log: log)
             storage.register(on: &router)
             longLived.append { await storage.run() }
             seeds = BucketSeeds(project, folder: files.folder, router: router, log: log)

@@ -29,7 +29,11 @@ extension StorageConfiguration {
             bounds.maxInputBytes = files.images.maxInputBytes
             bounds.maxSide = files.images.maxSide
             bounds.cacheBytes = files.images.cacheBytes
+            bounds.requestsPerPath = files.images.requestsPerPath
             images = bounds
+        }
+        if let url = files.cdn.purgeURL {
+            purging = Purging(url: url, key: files.cdn.purgeKey, projectName: project.configuration.projectID)
         }
     }
 }

@@ -24,9 +24,7 @@ struct ObjectName: Sendable, Hashable {
     var path: String { "\(bucket)/\(key)" }
 
     /// Stands for a folder that has nothing in it yet.
-    var isFolderPlaceholder: Bool {
-        key == ".emptyFolderPlaceholder" || key.hasSuffix("/.emptyFolderPlaceholder")
-    }
+    var isFolderPlaceholder: Bool { key.hasSuffix(".emptyFolderPlaceholder") }
 }
 
 /// What buckets may be called.

@@ -36,6 +36,8 @@ package struct StorageConfiguration: Sendable {
     package var s3: S3?
     /// Image rendering; nil does not serve it.
     package var images: Images?
+    /// A content delivery network in front of this server; nil for none.
+    package var purging: Purging?
 
     package init(folder: String, publicURL: String) {
         self.folder = folder
@@ -65,6 +67,22 @@ package struct StorageConfiguration: Sendable {
         }
     }
 
+    /// Whom to tell that what a content delivery network keeps is to be forgotten.
+    package struct Purging: Sendable {
+        /// Takes a POST with `{"tenant": {"ref"}, "bucketId", "objectName", "transformations"}`.
+        package var url: String
+        /// Its bearer token.
+        package var key: SecretString?
+        package var projectName: String
+        package var timeout: Duration = .seconds(10)
+
+        package init(url: String, key: SecretString?, projectName: String) {
+            self.url = url
+            self.key = key
+            self.projectName = projectName
+        }
+    }
+
     /// The bounds of image rendering that are Storage's own.
     package struct Images: Sendable {
         /// The largest file that is rendered, in bytes.
@@ -73,6 +91,8 @@ package struct StorageConfiguration: Sendable {
         package var maxSide = 2500
         /// What rendered images may take on the disk, in bytes.
         package var cacheBytes = 256 << 20
+        /// How many requests of one path are answered a second; zero is no limit.
+        package var requestsPerPath = 0
 
         package init() {}
     }

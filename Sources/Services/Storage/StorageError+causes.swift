@@ -35,55 +35,55 @@ extension StorageError {
         }
     }
 
+    /// The codes that begin with `AT` are those of Storage's own functions, whose messages are made for clients.
     private init(postgres error: PostgresError) {
-        switch error.code {
-        case .poolTimeout, .connectionFailed, .connectionLost, .shutdown:
-            self.init(.databaseTimeout, "The connection to the database timed out", cause: error)
-        case .poolQueueFull:
-            self.init(
-                .slowDown, "The database has reached its maximum number of connections. Please try again later.",
-                cause: error)
-        case .invalidQuery:
-            self.init(.invalidRequest, "The request holds a character that cannot be stored", cause: error)
-        case .server, .queryCancelled, .misuse: self.init(sqlState: error)
+        switch error.sqlState {
+        case "ATB01": self.init(.noSuchBucket, "Bucket not found", cause: error)
+        case "ATK01": self.init(.noSuchKey, "Object not found", cause: error)
+        case "ATM01": self.init(.invalidMIMEType, error.message, cause: error)
+        case "ATP01": self.init(.preconditionFailed, error.message, cause: error)
+        case "ATS01": self.init(.entityTooLarge, "The object exceeded the maximum allowed size", cause: error)
+        case "ATQ01", "ATQ02": self.init(.entityTooLarge, error.message, cause: error)
+        default: self.init(condition: error)
         }
     }
 
-    /// The codes that begin with `AT` are those of Storage's own functions, whose messages are made for clients.
-    private init(sqlState error: PostgresError) {
-        switch error.sqlState {
-        case "42501": self.init(.accessDenied, "new row violates row-level security policy", cause: error)
-        case "23505":
-            self.init(
-                error.table == "buckets" ? .bucketAlreadyExists : .keyAlreadyExists, "The resource already exists",
-                cause: error)
-        case "23503" where error.constraint != "objects_bucketId_fkey":
-            self.init(.resourceReferenced, "The resource is referenced by another one", cause: error)
-        case "23503", "ATB01": self.init(.noSuchBucket, "Bucket not found", cause: error)
-        case "ATK01": self.init(.noSuchKey, "Object not found", cause: error)
-        case "ATM01": self.init(.invalidMIMEType, error.message, cause: error)
-        case "ATS01": self.init(.entityTooLarge, "The object exceeded the maximum allowed size", cause: error)
-        case "ATQ01", "ATQ02": self.init(.entityTooLarge, error.message, cause: error)
-        case "22021", "22P05", "22P02", "22023", "22003":
-            self.init(.invalidRequest, "The request holds a value that cannot be stored", cause: error)
-        case "54000": self.init(.invalidKey, "The key is too long", cause: error)
-        case "25006":
-            self.init(
-                .databaseReadOnly, "The database is currently in read-only mode. Please try again later.", cause: error)
-        case "40001", "40P01":
-            self.init(.transactionError, "The request collided with another one. Please try again.", cause: error)
-        case "55P03": self.init(.lockTimeout, "acquiring lock timeout", cause: error)
-        case "57014", "57P01", "57P02", "57P03":
+    private init(condition error: PostgresError) {
+        switch error.condition {
+        case .unreachable, .timedOut:
             self.init(.databaseTimeout, "The connection to the database timed out", cause: error)
-        case "53300", "53400":
+        case .overloaded:
             self.init(
                 .slowDown, "The database has reached its maximum number of connections. Please try again later.",
                 cause: error)
-        case "42P01", "42703", "42883":
+        case .lockTimeout: self.init(.lockTimeout, "acquiring lock timeout", cause: error)
+        case .collision:
+            self.init(.transactionError, "The request collided with another one. Please try again.", cause: error)
+        case .readOnly:
+            self.init(
+                .databaseReadOnly, "The database is currently in read-only mode. Please try again later.", cause: error)
+        case .forbidden: self.init(.accessDenied, "new row violates row-level security policy", cause: error)
+        case .duplicate:
+            let code: Code =
+                switch error.table {
+                case "buckets": .bucketAlreadyExists
+                case "objects": .keyAlreadyExists
+                default: .resourceAlreadyExists
+                }
+            self.init(code, "The resource already exists", cause: error)
+        case .referenced where error.constraint == "objects_bucketId_fkey":
+            self.init(.noSuchBucket, "Bucket not found", cause: error)
+        case .referenced:
+            self.init(.resourceReferenced, "The resource is referenced by another one", cause: error)
+        case .unstorable, .outOfRange, .checkViolated:
+            self.init(.invalidRequest, "The request holds a value that cannot be stored", cause: error)
+        case .tooLarge: self.init(.invalidKey, "The key is too long", cause: error)
+        case .schemaMismatch:
             self.init(
                 .databaseSchemaMismatch,
                 "The database schema is out of sync. Please run migrations or contact support.", cause: error)
-        default: self.init(.databaseError, "The database refused the request", cause: error)
+        case .aborted: self.init(.transactionAborted, "The transaction was broken off", cause: error)
+        case .other: self.init(.databaseError, "The database refused the request", cause: error)
         }
     }
 

@@ -27,6 +27,7 @@ struct StorageError: Error, Sendable {
         case databaseSchemaMismatch = "DatabaseSchemaMismatch"
         case databaseTimeout = "DatabaseTimeout"
         case databaseError = "DatabaseError"
+        case transactionAborted = "DatabaseTransactionAborted"
         case slowDown = "SlowDown"
         case internalError = "InternalError"
         case featureNotEnabled = "FeatureNotEnabled"
@@ -34,7 +35,6 @@ struct StorageError: Error, Sendable {
         case transactionError = "TransactionError"
         case missingContentLength = "MissingContentLength"
         case invalidChecksum = "InvalidChecksum"
-        case missingPart = "MissingPart"
         case malformedXML = "MalformedXML"
         case invalidAccessKeyID = "InvalidAccessKeyId"
         case invalidMIMEType = "InvalidMimeType"
@@ -57,6 +57,7 @@ struct StorageError: Error, Sendable {
         case badDigest = "BadDigest"
         case notImplemented = "NotImplemented"
         case authorizationMalformed = "AuthorizationHeaderMalformed"
+        case queryAuthorizationMalformed = "AuthorizationQueryParametersError"
         case contentMismatch = "XAmzContentSHA256Mismatch"
         case incompleteBody = "IncompleteBody"
 
@@ -72,7 +73,7 @@ struct StorageError: Error, Sendable {
             case .lockTimeout, .databaseReadOnly, .databaseSchemaMismatch: .serviceUnavailable
             case .databaseTimeout: 544
             case .slowDown: .tooManyRequests
-            case .internalError, .databaseError: .internalServerError
+            case .internalError, .databaseError, .transactionAborted: .internalServerError
             case .invalidMIMEType: 415
             case .entityTooLarge: .contentTooLarge
             case .requestTimeout: .requestTimeout
@@ -80,10 +81,10 @@ struct StorageError: Error, Sendable {
             case .methodNotAllowed: .methodNotAllowed
             case .notImplemented: 501
             case .invalidJWT, .invalidSignature, .expiredToken, .invalidUploadSignature, .invalidUploadID,
-                .missingContentLength, .invalidChecksum, .missingPart, .malformedXML, .invalidRange, .invalidKey,
+                .missingContentLength, .invalidChecksum, .malformedXML, .invalidRange, .invalidKey,
                 .invalidBucketName, .invalidRequest, .invalidParameter, .missingParameter, .entityTooSmall,
                 .invalidPart, .invalidPartOrder, .badDigest, .authorizationMalformed, .contentMismatch,
-                .incompleteBody:
+                .incompleteBody, .queryAuthorizationMalformed:
                 .badRequest
             }
         }
@@ -91,7 +92,7 @@ struct StorageError: Error, Sendable {
         /// The status of the answer outside of S3 and TUS: 400 for nearly everything, as clients of Storage expect.
         var status: HTTPStatus {
             switch self {
-            case .internalError, .databaseError: .internalServerError
+            case .internalError, .databaseError, .transactionAborted: .internalServerError
             case .databaseTimeout, .slowDown, .requestTimeout, .notFound, .methodNotAllowed, .preconditionFailed:
                 trueStatus
             default: .badRequest

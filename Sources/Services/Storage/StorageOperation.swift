@@ -31,6 +31,8 @@ enum StorageOperation: String, Sendable {
     case renderPublicImage = "storage.render.image_public"
     case renderSignedImage = "storage.render.image_sign"
 
+    case purgeCache = "storage.cdn.purge"
+
     case resumableCreate = "storage.tus.upload.create"
     case resumablePart = "storage.tus.upload.part"
     case resumableDelete = "storage.tus.upload.delete"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Cryptography
 package import HTTP
+package import HTTPClient
 package import Images
 package import Platform
 package import Postgres
@@ -12,7 +13,7 @@ package import Primitives
 /// own account, journal and clean-up, it does as the owner of the schema.
 package struct StorageService: Sendable {
     let configuration: StorageConfiguration
-    /// Logs in as `authenticator`.
+    /// Logs in as `atoll_storage`.
     let requests: Database
     /// Logs in as `supabase_storage_admin`.
     let owner: Database
@@ -24,17 +25,19 @@ package struct StorageService: Sendable {
     let maintenance: StorageMaintenance
     /// Nil where images are served as they are stored.
     let renderer: ImageRenderer?
+    let renderLimiter: RenderLimiter?
+    let client: HTTPClient
     let locks = VersionLocks()
     let log: Log
 
     /// - Parameters:
-    ///   - requests: logs in as `authenticator`.
+    ///   - requests: logs in as `atoll_storage`.
     ///   - owner: logs in as `supabase_storage_admin`.
     ///   - signingSecret: the project's secret, which keys are derived from.
     package init(
         configuration: StorageConfiguration, requests: Database, owner: Database, access: AccessControl,
         signingSecret: SecretString, folder: LocalFolder, store: any ObjectStore, renderer: ImageRenderer? = nil,
-        log: Log
+        client: HTTPClient, log: Log
     ) {
         self.configuration = configuration
         self.requests = requests
@@ -45,6 +48,8 @@ package struct StorageService: Sendable {
         self.folder = folder
         self.store = store
         self.renderer = renderer
+        self.client = client
+        renderLimiter = configuration.images.flatMap { RenderLimiter(perSecond: $0.requestsPerPath) }
         self.log = log.with(.field("service", "storage"))
         maintenance = StorageMaintenance(
             owner: owner, folder: folder, store: store, interval: configuration.sweepInterval,
@@ -64,6 +69,7 @@ package struct StorageService: Sendable {
             registerResumable(on: &router)
             registerS3(on: &router)
             registerRendering(on: &router)
+            registerPurging(on: &router)
             router.on(.get, "\(Self.prefix)/status") { _ in HTTPResponse(.ok) }
             router.on(.get, "\(Self.prefix)/version") { _ in .text("1.0.0") }
             router.on(.get, "\(Self.prefix)/health") { [requests] _ in
@@ -89,8 +95,17 @@ package struct StorageService: Sendable {
         unit.settings.append((name: "request.jwt.claim.role", value: principal.role.rawValue))
         unit.settings.append((name: "request.jwt", value: AccessControl.bearerToken(of: request) ?? ""))
         if allowsDeletes { unit.settings.append((name: "storage.allow_delete_query", value: "true")) }
-        return try await requests.run(unit)
+        var attempt = 1
+        while true {
+            do { return try await requests.run(unit) } catch {
+                // Taken back whole: of two requests that wait for each other's rows one is ended, and runs again.
+                guard error.condition == .collision, attempt < Self.maxAttempts else { throw error }
+                attempt += 1
+            }
+        }
     }
+
+    private static let maxAttempts = 4
 
     /// Who a request speaks for.
     func principal(for request: HTTPRequest) throws -> Principal {

@@ -47,7 +47,8 @@ package struct Bootstrap: Sendable {
     package static let extensions = ["pgcrypto", "uuid-ossp", "vector"]
     /// The roles that log in, and so have passwords.
     package static let loginRoles = [
-        "authenticator", "postgres", "supabase_auth_admin", "supabase_storage_admin", "atoll_vectors",
+        "authenticator", "postgres", "supabase_auth_admin", "supabase_storage_admin", "atoll_storage",
+        "atoll_vectors",
     ]
     /// Every role the platform makes.
     package static let roles =

@@ -17,6 +17,7 @@ extension ProjectConfiguration {
         package var sweepInterval: Duration = .seconds(60)
         package var s3 = S3Service()
         package var images = Images()
+        package var cdn = ContentDelivery()
 
         package init() {}
 
@@ -58,6 +59,7 @@ extension ProjectConfiguration {
                 "sweep_interval", \.sweepInterval, .duration(.seconds(1)...(.seconds(86_400))),
                 "How often uploads that nobody continues, and files of deleted objects, are looked for.")
             Field.section("images", \.images, "Bounds of `[storage.image_transformation]`.")
+            Field.section("cdn", \.cdn, "A content delivery network in front of the server.")
             Field.section("s3", \.s3, "An S3 service that keeps the files, in place of the server's own disk.")
         }
 
@@ -71,6 +73,7 @@ extension ProjectConfiguration {
             package var processes = 2
             package var maxQueued = 64
             package var cacheBytes = 256 << 20
+            package var requestsPerPath = 0
 
             package init() {}
 
@@ -93,6 +96,25 @@ extension ProjectConfiguration {
                 Field.key(
                     "cache_size", \.cacheBytes, .size(0...(1 << 50)),
                     "What rendered images may take on the disk; those unused for longest go first.")
+                Field.key(
+                    "requests_per_path", \.requestsPerPath, .integer(0...1_000_000),
+                    "Requests a second for rendered images of one path; beyond it requests get `SlowDown`. 0 is no limit."
+                )
+            }
+        }
+
+        /// `[atoll.storage.cdn]`
+        package struct ContentDelivery: ConfigurationSection {
+            package var purgeURL: String?
+            package var purgeKey: SecretString?
+
+            package init() {}
+
+            static var fields: [ConfigurationField<ContentDelivery>] {
+                Field.optional(
+                    "purge_url", \.purgeURL, .httpURL,
+                    "Told by POST what is to be forgotten when the service key calls `DELETE /storage/v1/cdn/...`.")
+                Field.optional("purge_key", \.purgeKey, .secret, "The bearer token for that.")
             }
         }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Primitives
 
 /// The rates Auth keeps, each with buckets of its own. One table: code, setting and default of each stand side by side.
 package enum RateLimit: Sendable, Hashable, CaseIterable {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Primitives
 import Synchronization
 
 /// Keeps a pause between two messages of one kind to one address, in bounded memory.

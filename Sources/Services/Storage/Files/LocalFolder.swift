@@ -90,6 +90,31 @@ package struct LocalFolder: Sendable {
         }
     }
 
+    /// The name of a version's rendered image, but for what says its format.
+    static func renderedName(_ version: String, _ transform: String) -> String {
+        "\(version.filter { $0 != "/" })_\(transform)"
+    }
+
+    /// The versions that something rendered is kept of.
+    func renderedVersions() async throws -> [String] {
+        let folder = "\(path)/rendered"
+        return try await workers.run {
+            Array(Set(try Self.names(in: folder).filter { $0.contains("_") }.map { String($0.prefix { $0 != "_" }) }))
+        }
+    }
+
+    /// Forgets everything rendered of some versions.
+    func removeRendered(of versions: [String]) async throws {
+        let folder = "\(path)/rendered"
+        let wanted = Set(versions)
+        try await workers.run {
+            for name in try Self.names(in: folder)
+            where name.contains("_") && wanted.contains(String(name.prefix { $0 != "_" })) {
+                guard unlink("\(folder)/\(name)") == 0 || clinux_errno() == ENOENT else { throw SystemError("unlink") }
+            }
+        }
+    }
+
     func keepRendered(_ made: String, as name: String) async throws {
         let path = renderedPath(name)
         try await workers.run { _ = try SystemError.check(rename(made, path), "rename") }

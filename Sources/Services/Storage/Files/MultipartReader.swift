@@ -85,6 +85,7 @@ struct MultipartReader: Sendable {
                     }
                     break loop
                 }
+                guard end - start <= Self.maxHeadBytes else { throw .invalid("The head of a form's part is too long") }
                 events.append(.part(try Self.part(buffer[start..<end])))
                 start = end + 4
                 state = .body

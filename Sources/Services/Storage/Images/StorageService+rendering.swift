@@ -27,6 +27,7 @@ extension StorageService {
     ) async throws -> HTTPResponse {
         guard let renderer, let limits = configuration.images else { throw HTTPError(.notFound) }
         let object = try object(request)
+        try renderLimiter?.take(object)
         var transform =
             if case .address(let address) = right {
                 try ImageTransform(address.transform, maxSide: limits.maxSide)
@@ -56,7 +57,7 @@ extension StorageService {
     private func rendered(
         _ facts: ObjectFacts, _ transform: ImageTransform, _ renderer: ImageRenderer
     ) async throws -> (file: OpenFile, type: String) {
-        let key = Hex.encode(digest(Array("\(facts.version) \(transform.text)".utf8)))
+        let key = LocalFolder.renderedName(facts.version, Hex.encode(digest(Array(transform.text.utf8)).prefix(16)))
         for format in ImageRequest.Format.allCases {
             guard let type = format.contentType,
                 transform.request.format == .origin || transform.request.format == format

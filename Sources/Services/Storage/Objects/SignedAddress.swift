@@ -42,6 +42,10 @@ struct SignedAddress: Sendable {
         return try codec.sign(claims)
     }
 
+    private static var ended: StorageError {
+        StorageError(.invalidJWT, "\"exp\" claim timestamp check failed")
+    }
+
     /// Reads a token.
     ///
     /// - Throws: ``StorageError`` when it is not ours, has ended, or is for another purpose.
@@ -49,13 +53,15 @@ struct SignedAddress: Sendable {
         let claims: JWTClaims
         do throws(JWTError) { claims = try codec.verify(token) } catch {
             throw switch error {
-            case .expired: StorageError(.invalidJWT, "\"exp\" claim timestamp check failed")
+            case .expired: Self.ended
             default: StorageError(.invalidJWT, "signature verification failed")
             }
         }
         guard let path = claims["url"]?.stringValue, claims["scope"]?.stringValue == purpose.rawValue,
             let end = claims["exp"]?.intValue
         else { throw StorageError(.invalidSignature, "Invalid signature") }
+        // The clock that signed is the one that reads: its end is the end, to the second.
+        guard Int64(end) > Timestamp.now().unixSeconds else { throw Self.ended }
         self.init(path, purpose)
         transform = claims["transformations"]
         owner = claims["owner"]?.stringValue

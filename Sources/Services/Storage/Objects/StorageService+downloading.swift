@@ -17,12 +17,17 @@ struct ObjectFacts: Sendable {
     var modifiedAt: Timestamp?
     var userMetadata: JSON?
     var robotsTag: String
+    var contentHeaders: [ContentHeader: String]
 
     /// The columns that ``init(_:)`` reads, of a row called `o`.
     static var columns: PostgresQuery {
         """
         o.id, o.version, storage.byte_count(o.metadata) as byte_count, o.metadata ->> 'mimetype' as type,
-        o.metadata ->> 'cacheControl' as caching, o.metadata ->> 'eTag' as etag, o.metadata ->> 'xRobotsTag' as robots, o.created_at, o.updated_at, o.user_metadata
+        o.metadata ->> 'cacheControl' as caching, o.metadata ->> 'eTag' as etag, o.metadata ->> 'xRobotsTag' as robots, o.created_at, o.updated_at, o.user_metadata,
+        case
+            when o.metadata ?| array['contentEncoding', 'contentDisposition', 'contentLanguage', 'expires']
+                then o.metadata
+        end as headers
         """
     }
 
@@ -36,6 +41,7 @@ struct ObjectFacts: Sendable {
         cacheControl = row["caching"].string ?? "no-cache"
         entityTag = row["etag"].string
         robotsTag = row["robots"].string ?? "none"
+        contentHeaders = ContentHeader.read(row["headers"].string.flatMap { try? JSON(parsing: $0) })
         createdAt = row["created_at"].timestamp
         modifiedAt = row["updated_at"].timestamp
         userMetadata = row["user_metadata"].string.flatMap { try? JSON(parsing: $0) }
@@ -153,7 +159,7 @@ extension StorageService {
         var response = try await content(object, right, operation, request)
         Self.finishDownload(&response, request)
         if case .address(let address) = right {
-            response.headers.append("Expires", HTTPDate.format(Int(address.expiresAt)))
+            response.headers.set("Expires", HTTPDate.format(Int(address.expiresAt)))
         }
         return response
     }
@@ -165,7 +171,8 @@ extension StorageService {
         var attempts = 0
         while true {
             let facts = try await facts(object, right, operation, request)
-            do { return try await content(facts, request) } catch let error as ObjectStoreError {
+            do { return try await content(facts, request.method, request.headers) } catch let error as ObjectStoreError
+            {
                 // The object was replaced between its row and its file: the next row has the next file.
                 attempts += 1
                 guard case .missing = error, attempts < 3 else { throw error }
@@ -173,9 +180,11 @@ extension StorageService {
         }
     }
 
-    func content(_ facts: ObjectFacts, _ request: HTTPRequest) async throws -> HTTPResponse {
+    func content(
+        _ facts: ObjectFacts, _ method: HTTPMethod, _ headers: HTTPHeaders
+    ) async throws -> HTTPResponse {
         let representation = facts.representation
-        let decision = FileResponse.decide(request.method, request.headers, representation)
+        let decision = FileResponse.decide(method, headers, representation)
         let range = decision.range(of: representation)
         let body: HTTPResponse.Body
         switch decision {
@@ -184,12 +193,13 @@ extension StorageService {
         case .notModified: body = .empty
         case .whole, .part:
             body =
-                request.method == .head
+                method == .head
                 ? .stream(byteCount: range.count) { _ in } : try await store.body(of: facts.version, range)
         }
         var response = FileResponse.make(decision, representation, body: body)
         response.headers.append("Cache-Control", facts.cacheControl)
         response.headers.append("X-Robots-Tag", facts.robotsTag)
+        for (header, value) in facts.contentHeaders { response.headers.append(header.name, value) }
         return response
     }
 
@@ -198,7 +208,7 @@ extension StorageService {
         response.headers.append("X-Content-Type-Options", "nosniff")
         response.headers.append("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox")
         guard let name = FormFields(query: request.query ?? "").first("download") else { return }
-        response.headers.append(
+        response.headers.set(
             "Content-Disposition",
             name.isEmpty
                 ? "attachment" : "attachment; filename=\(quoted(name)); filename*=UTF-8''\(percentEncoded(name))")

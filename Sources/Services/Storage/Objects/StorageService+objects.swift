@@ -88,6 +88,12 @@ extension StorageService {
         var cacheControl: String?
         var copiesUserMetadata = true
         var userMetadata: JSON?
+        /// In place of the source's; nil keeps those.
+        var contentHeaders: [ContentHeader: String]?
+        /// As of ``UploadIntent/expectedTag``.
+        var expectedTag: String?
+        /// The version the source must still have; nil for any.
+        var sourceVersion: String?
     }
 
     /// Copies an object as the caller.
@@ -118,6 +124,9 @@ extension StorageService {
             guard let row, let original = row["source_version"].string,
                 let metadata = row["object_metadata"].string.flatMap({ try? JSON(parsing: $0) })
             else { throw StorageError.noSuchKey }
+            if let expected = change.sourceVersion, expected != original {
+                throw StorageError(.transactionError, "The source was replaced meanwhile. Please try again.")
+            }
             do { try await store.copy(original, to: version) } catch let error as ObjectStoreError {
                 // Deleted or replaced since its row was read.
                 if case .missing = error { throw StorageError.noSuchKey }
@@ -129,6 +138,8 @@ extension StorageService {
                 cacheControl: metadata["cacheControl"]?.stringValue ?? UploadIntent.cacheControl(nil),
                 userMetadata: row["object_user_meta"].string.flatMap { try? JSON(parsing: $0) })
             intent.robotsTag = metadata["xRobotsTag"]?.stringValue
+            intent.contentHeaders = change.contentHeaders ?? ContentHeader.read(metadata)
+            intent.expectedTag = change.expectedTag
             let tag = (metadata["eTag"]?.stringValue ?? "").filter { $0 != "\"" }
             return try await commit(
                 intent, version, byteCount: metadata["size"]?.intValue ?? 0, entityTag: tag, for: caller)

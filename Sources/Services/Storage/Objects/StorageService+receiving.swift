@@ -155,7 +155,7 @@ extension StorageService {
                 select * from storage.finish_upload(
                     \(version), \(intent.object.bucket), \(intent.object.key), \(intent.ownerID),
                     \(intent.metadata(byteCount: byteCount, entityTag: entityTag, at: now))::jsonb,
-                    \(intent.userMetadata)::jsonb, \(intent.replaces)::boolean)
+                    \(intent.userMetadata)::jsonb, \(intent.replaces)::boolean, \(intent.expectedTag))
                 """
             ], as: caller.principal, caller.operation, caller.request)
         maintenance.noteCommit(of: version)

@@ -20,7 +20,12 @@ extension StorageService {
         let lifetime = try lifetime(body)
         _ = try await facts(object, .principal(principal), .signObject, request)
         var address = SignedAddress(object.path, .download)
-        if let transform = body["transform"], transform.objectValue?.isEmpty == false { address.transform = transform }
+        // Where images are not rendered, the address is that of the object as it is.
+        if let limits = configuration.images, let transform = body["transform"], !transform.isNull {
+            guard let members = transform.objectValue else { throw StorageError.invalid("transform must be an object") }
+            _ = try ImageTransform(transform, maxSide: limits.maxSide)
+            if !members.isEmpty { address.transform = transform }
+        }
         let token = try address.token(with: addresses, lifetime: lifetime)
         let route = address.transform == nil ? "object/sign" : "render/image/sign"
         return .json(["signedURL": .string("/\(route)/\(Self.pathText(object.path))?token=\(token)")])

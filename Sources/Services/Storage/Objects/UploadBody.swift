@@ -19,9 +19,11 @@ struct UploadBody {
     private var sawFile = false
     private var field: (name: String, value: [UInt8])?
 
-    /// The most bytes of all fields of a form.
+    /// The most bytes of all fields of a form, their names included, and the most fields.
     private static let maxFieldBytes = 2 << 20
+    private static let maxFields = 1000
     private var fieldBytes = 0
+    private var fieldCount = 0
 
     /// Reads a form up to its file.
     ///
@@ -82,14 +84,14 @@ struct UploadBody {
                 contentType = part.contentType
                 fileName = part.fileName
             } else {
+                fieldCount += 1
+                guard fieldCount <= Self.maxFields else { throw .invalid("The form has too many fields") }
                 field = (part.name, [])
+                try count(part.name.utf8.count)
             }
         case .data(let bytes):
             if field != nil {
-                fieldBytes += bytes.count
-                guard fieldBytes <= Self.maxFieldBytes else {
-                    throw StorageError(.entityTooLarge, "The form's fields are too large")
-                }
+                try count(bytes.count)
                 field?.value += bytes
             } else if isInFile {
                 pending.append(bytes)
@@ -102,6 +104,13 @@ struct UploadBody {
                 isInFile = false
             }
         case .end: isInFile = false
+        }
+    }
+
+    private mutating func count(_ bytes: Int) throws(StorageError) {
+        fieldBytes += bytes
+        guard fieldBytes <= Self.maxFieldBytes else {
+            throw StorageError(.entityTooLarge, "The form's fields are too large")
         }
     }
 }
@@ -118,6 +127,10 @@ struct UploadIntent: Sendable {
     var userMetadata: JSON?
     /// What downloads tell search engines; nil for `none`.
     var robotsTag: String?
+    /// Further header fields of downloads, by the names of ``ContentHeader``.
+    var contentHeaders: [ContentHeader: String] = [:]
+    /// The entity tag, without quotes, that the object must still have when it is replaced; `*` for any.
+    var expectedTag: String?
     /// Nil when only the end will tell.
     var byteCount: Int?
     /// Sums to compute besides MD5.
@@ -131,6 +144,7 @@ struct UploadIntent: Sendable {
             "contentLength": JSON(byteCount), "httpStatusCode": 200,
         ]
         if let robotsTag { members["xRobotsTag"] = .string(robotsTag) }
+        for (header, value) in contentHeaders { members[header.rawValue] = .string(value) }
         return .object(members)
     }
 

@@ -103,8 +103,8 @@ extension StorageService {
         let object = try ObjectName(bucket: metadata["bucketName"], key: metadata["objectName"])
         let (caller, owner, replaces) = try caller(request, .resumableCreate, object, isSigned: isSigned)
         let length = try Self.length(request, "Upload-Length")
-        let isDeferred = request.headers["upload-defer-length"] == "1"
-        guard (length != nil) != isDeferred else {
+        let deferral = request.headers["upload-defer-length"]
+        guard (length != nil) != (deferral != nil), deferral == nil || deferral == "1" else {
             throw StorageError.invalid("Upload-Length or Upload-Defer-Length: 1 is needed")
         }
         guard request.headers["upload-concat"] == nil else {
@@ -176,7 +176,8 @@ extension StorageService {
         let byteCount = row["byte_count"].int
         return ResumableUpload(
             id: id, byteCount: byteCount,
-            maxBytes: min(row["file_size_limit"].int ?? .max, configuration.maxObjectBytes),
+            maxBytes: id.object.isFolderPlaceholder
+                ? 0 : min(row["file_size_limit"].int ?? .max, configuration.maxObjectBytes),
             allowedTypes: (row["allowed_mime_types"].array ?? []).compactMap { $0 }, expiresAt: expiresAt,
             intent: UploadIntent(
                 object: id.object, ownerID: row["owner_id"].string, replaces: row["upsert"].bool ?? false,
@@ -226,11 +227,13 @@ extension StorageService {
         }
         return try await locks.withLock(id.version) {
             var upload = try await existing(request)
+            let offset = try await offset(of: upload)
             if let length = try Self.length(request, "Upload-Length"), upload.byteCount != length {
-                guard upload.byteCount == nil else { throw StorageError.invalid("Upload-Length cannot be changed") }
+                guard upload.byteCount == nil, length >= offset else {
+                    throw StorageError.invalid("Upload-Length cannot be changed, nor be less than what is there")
+                }
                 upload = try await fixLength(of: upload, to: length)
             }
-            let offset = try await offset(of: upload)
             guard offset == claimed else {
                 throw StorageError(.resourceReferenced, "The upload's offset is \(offset)", status: .conflict)
             }

@@ -41,7 +41,7 @@ struct S3Signature: Sendable {
             guard let credential = query.first("X-Amz-Credential"), let headers = query.first("X-Amz-SignedHeaders"),
                 let signature = query.first("X-Amz-Signature"), let date = query.first("X-Amz-Date"),
                 let lifetime = query.first("X-Amz-Expires").flatMap({ Int($0) }), (1...604_800).contains(lifetime)
-            else { throw StorageError(.authorizationMalformed, "The query's authorization is malformed") }
+            else { throw Self.malformedQuery }
             try self.init(credential: credential, headers: headers, signature: signature, date: date)
             self.lifetime = lifetime
             sessionToken = query.first("X-Amz-Security-Token")
@@ -50,6 +50,27 @@ struct S3Signature: Sendable {
         }
         guard signedHeaders.contains("host") else {
             throw StorageError(.authorizationMalformed, "The signature must cover the host")
+        }
+    }
+
+    private static var malformedQuery: StorageError {
+        StorageError(
+            .queryAuthorizationMalformed,
+            "The query's authorization is malformed, or X-Amz-Expires is not between 1 and 604800 seconds")
+    }
+
+    /// Whether everything that changes what a call does was signed: whoever is given a signed address for an upload must not make a
+    /// copy of another object of it.
+    ///
+    /// - Throws: ``StorageError`` with `accessDenied`.
+    func checkFields(of request: HTTPRequest) throws(StorageError) {
+        // The first two are part of what is signed in any case; the third says nothing.
+        let covered = Set(signedHeaders).union(["x-amz-content-sha256", "x-amz-date", "x-amz-user-agent"])
+        for field in request.headers.fields {
+            let name = field.name.lowercased()
+            guard name.hasPrefix("x-amz-"), !covered.contains(name) else { continue }
+            throw StorageError(
+                .accessDenied, "There were headers present in the request which were not signed: \(name.prefix(100))")
         }
     }
 

@@ -34,12 +34,14 @@ extension StorageService {
         let maxBytes = configuration.maxObjectBytes + (4 << 20)
         router.group(path, errors: answerS3) { router in
             func on(
-                _ method: HTTPMethod, _ patterns: [String], maxBodyBytes: Int? = nil,
+                _ method: HTTPMethod, _ patterns: [String], parts: Set<String> = [], maxBodyBytes: Int? = nil,
                 _ handler: @escaping @Sendable (S3Call) async throws -> HTTPResponse
             ) {
                 for pattern in patterns {
                     router.on(method, pattern, maxBodyBytes: maxBodyBytes) { request in
-                        try await handler(try authorised(request, settings))
+                        let call = try authorised(request, settings)
+                        try Self.refuseUnservedParts(call, serving: parts)
+                        return try await handler(call)
                     }
                 }
             }
@@ -49,20 +51,43 @@ extension StorageService {
             on(.put, bucket, maxBodyBytes: configuration.maxBodyBytes, s3CreateBucket)
             on(.head, bucket, s3HeadBucket)
             on(.delete, bucket, s3DeleteBucket)
-            on(.get, bucket, s3GetBucket)
+            on(.get, bucket, parts: ["versioning"], s3GetBucket)
             for pattern in bucket {
                 router.on(.post, pattern, maxBodyBytes: maxBytes) { request in
                     if request.headers["content-type"]?.lowercased().hasPrefix("multipart/form-data") == true {
                         return try await s3PostForm(request, settings)
                     }
-                    return try await s3DeleteObjects(try authorised(request, settings))
+                    let call = try authorised(request, settings)
+                    try Self.refuseUnservedParts(call, serving: [])
+                    return try await s3DeleteObjects(call)
                 }
             }
-            on(.get, object, s3GetObject)
+            on(.get, object, parts: ["tagging"], s3GetObject)
             on(.head, object, s3HeadObject)
             on(.put, object, maxBodyBytes: maxBytes, s3Put)
             on(.post, object, maxBodyBytes: configuration.maxBodyBytes, s3PostObject)
             on(.delete, object, s3DeleteObject)
+        }
+    }
+
+    /// Names in a query that make another call of a path and a method. Whoever does not know them would list a bucket for its policy,
+    /// or delete it.
+    private static let unservedParts: Set<String> = [
+        "abac", "accelerate", "acl", "analytics", "attributes", "cors", "encryption", "intelligent-tiering",
+        "inventory",
+        "legal-hold", "lifecycle", "logging", "metadataConfiguration", "metadataTable", "metrics", "notification",
+        "object-lock", "ownershipControls", "policy", "policyStatus", "publicAccessBlock", "renameObject",
+        "replication",
+        "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent", "versioning", "versions",
+        "website",
+    ]
+
+    private static func refuseUnservedParts(_ call: S3Call, serving served: Set<String>) throws(StorageError) {
+        for (name, value) in call.query.all {
+            // There is one version of an object, which has no name.
+            let isVersion = name == "versionId" && !value.isEmpty && value != "null"
+            guard isVersion || (unservedParts.contains(name) && !served.contains(name)) else { continue }
+            throw StorageError(.notImplemented, "This part of the S3 protocol is not served")
         }
     }
 
@@ -80,6 +105,7 @@ extension StorageService {
                 .signatureDoesNotMatch,
                 "The request signature we calculated does not match the signature you provided")
         }
+        try signature.checkFields(of: request)
         var chain: S3ChunkedReader.Chain?
         if case .chunked(isSigned: true, _) = payload {
             chain = .init(key: key, date: signature.date, scope: signature.scope, previous: signature.signature)
@@ -102,7 +128,10 @@ extension StorageService {
                 .get, "/", headers: ["Authorization": "Bearer \(token)"], id: request.id, loop: request.loop)
             let principal: Principal
             do throws(AccessError) { principal = try access.principal(for: bearer) } catch {
-                throw StorageError(.accessDenied, error.message, cause: error)
+                guard case .invalidToken(.expired) = error else {
+                    throw StorageError(.accessDenied, error.message, cause: error)
+                }
+                throw StorageError(.expiredToken, "The provided token has expired.", cause: error)
             }
             return (settings.anonKey, { principal })
         }
@@ -151,8 +180,8 @@ extension StorageError {
         case .malformedXML: "MalformedXML"
         case .notFound: "NoSuchKey"
         case .databaseTimeout, .lockTimeout, .databaseReadOnly, .databaseSchemaMismatch: "ServiceUnavailable"
-        case .databaseError: "InternalError"
-        case .invalidJWT, .invalidSignature, .expiredToken: "AccessDenied"
+        case .databaseError, .transactionAborted: "InternalError"
+        case .invalidJWT, .invalidSignature: "AccessDenied"
         default: code.rawValue
         }
     }

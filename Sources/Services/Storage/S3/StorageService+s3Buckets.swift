@@ -9,19 +9,36 @@ extension StorageService {
     private func bucket(of call: S3Call) throws -> String { try bucketName(call.request) }
 
     func s3ListBuckets(_ call: S3Call) async throws -> HTTPResponse {
+        let limit = try Self.number(call.query.first("max-buckets"), "max-buckets") ?? 10_000
+        guard (1...10_000).contains(limit) else {
+            throw StorageError(.invalidParameter, "Invalid Parameter max-buckets")
+        }
+        let prefix = call.query.first("prefix") ?? ""
+        let start = try call.query.first("continuation-token").map(Self.continuation) ?? ""
         let results = try await run(
-            ["select b.name, storage.moment(b.created_at) as made from storage.buckets as b order by b.name"],
-            as: call.caller.principal, .s3ListBuckets, call.request)
-        let buckets = results[0].rows.map { row in
+            [
+                """
+                select b.name, storage.moment(b.created_at) as made
+                from storage.buckets as b
+                where starts_with(b.name, \(prefix)) and b.name collate "C" > \(start)
+                order by b.name collate "C"
+                limit \(limit + 1)::bigint
+                """
+            ], as: call.caller.principal, .s3ListBuckets, call.request)
+        let buckets = results[0].rows.prefix(limit).map { row in
             S3Element(
                 "Bucket",
                 [
                     S3Element("Name", row["name"].string ?? ""), S3Element("CreationDate", row["made"].string ?? ""),
                 ])
         }
-        return S3Element(
-            "ListAllMyBucketsResult", [Self.owner(named: "Owner"), S3Element("Buckets", buckets)]
-        ).response()
+        var answer = [Self.owner(named: "Owner"), S3Element("Buckets", buckets)]
+        if !prefix.isEmpty { answer.append(S3Element("Prefix", prefix)) }
+        if results[0].rowCount > limit {
+            let last = results[0][limit - 1]["name"].string ?? ""
+            answer.append(S3Element("ContinuationToken", Base64URL.encode(Array(last.utf8))))
+        }
+        return S3Element("ListAllMyBucketsResult", answer).response()
     }
 
     private static func owner(named name: String) -> S3Element {
@@ -66,12 +83,6 @@ extension StorageService {
             return S3Element("VersioningConfiguration", [S3Element("Status", "Suspended")]).response()
         }
         if call.has("uploads") { return try await s3ListUploads(call.named(.s3ListMultipart)) }
-        for name in [
-            "acl", "policy", "lifecycle", "object-lock", "tagging", "cors", "encryption", "website", "logging",
-        ]
-        where call.has(name) {
-            throw StorageError(.notImplemented, "This part of the S3 protocol is not served")
-        }
         return try await s3ListObjects(call.named(.s3ListObjects))
     }
 
@@ -82,10 +93,7 @@ extension StorageService {
         let query = call.query
         let isSecondForm = query.first("list-type") == "2"
         let prefix = query.first("prefix") ?? ""
-        let delimiter = query.first("delimiter") ?? ""
-        guard delimiter.unicodeScalars.count <= 1, delimiter.utf8.count <= 1 else {
-            throw StorageError(.invalidParameter, "The delimiter must be one character")
-        }
+        let delimiter = try Self.delimiter(query)
         let limit = min(try Self.number(query.first("max-keys"), "max-keys") ?? 1000, 1000)
         let start: String?
         if isSecondForm {
@@ -160,42 +168,82 @@ extension StorageService {
         try await requireBucket(call)
         let query = call.query
         let prefix = query.first("prefix") ?? ""
+        let delimiter = try Self.delimiter(query)
         let limit = min(try Self.number(query.first("max-uploads"), "max-uploads") ?? 1000, 1000)
         let marker = query.first("key-marker") ?? ""
         let uploadMarker = query.first("upload-id-marker") ?? ""
         // Uploads belong to who began them; the key pair sees all.
         let subject = call.caller.principal.role == .serviceRole ? nil : call.caller.principal.subject ?? ""
+        // What has the delimiter behind the prefix is one entry, which stands where its last key stands.
         let result = try await owner.query(
             """
-            select u.name, u.version, storage.moment(u.created_at) as made
-            from storage.uploads as u
-            where u.kind = 'multipart' and u.bucket_id = \(bucket) and starts_with(u.name, \(prefix))
-                and (\(subject)::text is null or u.owner_id = \(subject))
-                and (u.name collate "C", u.version collate "C") > (\(marker), \(uploadMarker))
-            order by u.name collate "C", u.version collate "C"
+            with found as (
+                select u.name, u.version, u.created_at,
+                    case
+                        when \(delimiter) <> '' and strpos(substr(u.name, length(\(prefix)) + 1), \(delimiter)) > 0
+                            then \(prefix) || split_part(substr(u.name, length(\(prefix)) + 1), \(delimiter), 1)
+                                || \(delimiter)
+                    end as folder
+                from storage.uploads as u
+                where u.kind = 'multipart' and u.bucket_id = \(bucket) and starts_with(u.name, \(prefix))
+                    and (\(subject)::text is null or u.owner_id = \(subject)) and u.expires_at > now()
+                    and (u.name collate "C" > \(marker)
+                        or (u.name = \(marker) and \(uploadMarker) <> '' and u.version collate "C" > \(uploadMarker)))
+            ), entries as (
+                select f.folder, max(f.name collate "C") as name, max(f.version collate "C") as version, null as made
+                from found as f
+                where f.folder is not null
+                group by f.folder
+                union all
+                select null, f.name, f.version, storage.moment(f.created_at)
+                from found as f
+                where f.folder is null
+            )
+            select e.folder, e.name, e.version, e.made
+            from entries as e
+            order by e.name collate "C", e.version collate "C"
             limit \(limit + 1)::bigint
             """)
+        let isEncoded = query.first("encoding-type") == "url"
+        func text(_ value: String) -> String {
+            isEncoded ? S3Signature.encode(Array(value.utf8), keepsSlash: true) : value
+        }
         var answer = [
-            S3Element("Bucket", bucket), S3Element("KeyMarker", marker), S3Element("Prefix", prefix),
+            S3Element("Bucket", bucket), S3Element("KeyMarker", text(marker)),
+            S3Element("UploadIdMarker", uploadMarker), S3Element("Prefix", text(prefix)),
             S3Element("MaxUploads", String(limit)),
             S3Element("IsTruncated", result.rowCount > limit ? "true" : "false"),
         ]
+        if !delimiter.isEmpty { answer.append(S3Element("Delimiter", text(delimiter))) }
+        if isEncoded { answer.append(S3Element("EncodingType", "url")) }
         if result.rowCount > limit, limit > 0 {
-            answer.append(S3Element("NextKeyMarker", result[limit - 1]["name"].string ?? ""))
+            answer.append(S3Element("NextKeyMarker", text(result[limit - 1]["name"].string ?? "")))
             answer.append(S3Element("NextUploadIdMarker", result[limit - 1]["version"].string ?? ""))
         }
         for row in result.rows.prefix(limit) {
+            if let folder = row["folder"].string {
+                answer.append(S3Element("CommonPrefixes", [S3Element("Prefix", text(folder))]))
+                continue
+            }
             answer.append(
                 S3Element(
                     "Upload",
                     [
-                        S3Element("Key", row["name"].string ?? ""),
+                        S3Element("Key", text(row["name"].string ?? "")),
                         S3Element("UploadId", row["version"].string ?? ""),
                         Self.owner(named: "Initiator"), Self.owner(named: "Owner"),
                         S3Element("StorageClass", "STANDARD"), S3Element("Initiated", row["made"].string ?? ""),
                     ]))
         }
         return S3Element("ListMultipartUploadsResult", answer).response()
+    }
+
+    private static func delimiter(_ query: FormFields) throws(StorageError) -> String {
+        let delimiter = query.first("delimiter") ?? ""
+        guard delimiter.utf8.count <= 1 else {
+            throw StorageError(.invalidParameter, "The delimiter must be one character")
+        }
+        return delimiter
     }
 
     // MARK: Deleting many

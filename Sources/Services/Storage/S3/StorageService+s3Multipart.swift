@@ -33,9 +33,19 @@ extension StorageService {
     private func s3CreateUpload(_ object: ObjectName, _ call: S3Call) async throws -> HTTPResponse {
         _ = try await call.request.body.collect()
         let intent = try s3Intent(object, call, byteCount: nil)
+        guard intent.expectedTag == nil else {
+            throw StorageError(.notImplemented, "This condition belongs to CompleteMultipartUpload")
+        }
         let upload = try await begin(
             intent, kind: "multipart", lifetime: configuration.multipartLifetime, for: call.caller)
-        maintenance.noteCommit(of: upload.version)
+        defer { maintenance.noteCommit(of: upload.version) }
+        if !intent.contentHeaders.isEmpty {
+            var members = JSONObject()
+            for (header, value) in intent.contentHeaders { members[header.rawValue] = .string(value) }
+            let headers = JSON.object(members)
+            try await owner.query(
+                "update storage.uploads set content_headers = \(headers)::jsonb where version = \(upload.version)")
+        }
         return S3Element(
             "InitiateMultipartUploadResult",
             [
@@ -51,7 +61,8 @@ extension StorageService {
         let subject = call.caller.principal.role == .serviceRole ? nil : call.caller.principal.subject ?? ""
         let result = try await owner.query(
             """
-            select u.owner_id, u.upsert, u.mime_type, u.cache_control, u.user_metadata, b.file_size_limit
+            select u.owner_id, u.upsert, u.mime_type, u.cache_control, u.user_metadata, u.content_headers,
+                b.file_size_limit
             from storage.uploads as u
             inner join storage.buckets as b on b.id = u.bucket_id
             where u.version = \(id) and u.kind = 'multipart' and u.bucket_id = \(object.bucket)
@@ -59,13 +70,17 @@ extension StorageService {
                 and (\(subject)::text is null or u.owner_id = \(subject))
             """)
         guard let row = result.onlyRow else { throw StorageError.noSuchUpload }
+        var intent = UploadIntent(
+            object: object, ownerID: row["owner_id"].string, replaces: row["upsert"].bool ?? true,
+            contentType: row["mime_type"].string ?? MIMEType.unknown,
+            cacheControl: row["cache_control"].string ?? UploadIntent.cacheControl(nil),
+            userMetadata: row["user_metadata"].string.flatMap { try? JSON(parsing: $0) })
+        intent.contentHeaders = ContentHeader.read(row["content_headers"].string.flatMap { try? JSON(parsing: $0) })
         return MultipartUpload(
-            version: id, maxBytes: min(row["file_size_limit"].int ?? .max, configuration.maxObjectBytes),
-            intent: UploadIntent(
-                object: object, ownerID: row["owner_id"].string, replaces: row["upsert"].bool ?? true,
-                contentType: row["mime_type"].string ?? MIMEType.unknown,
-                cacheControl: row["cache_control"].string ?? UploadIntent.cacheControl(nil),
-                userMetadata: row["user_metadata"].string.flatMap { try? JSON(parsing: $0) }))
+            version: id,
+            maxBytes: object.isFolderPlaceholder
+                ? 0 : min(row["file_size_limit"].int ?? .max, configuration.maxObjectBytes),
+            intent: intent)
     }
 
     private func parts(of version: String) async throws -> [Part] {
@@ -133,6 +148,7 @@ extension StorageService {
         let source = try s3CopySource(call)
         let upload = try await multipart(object, call)
         let facts = try await facts(source, .principal(call.caller.principal), .s3UploadPartCopy, call.request)
+        try S3Condition.checkSource(call.request.headers, facts.representation)
         var range = 0..<facts.byteCount
         if let text = call.request.headers["x-amz-copy-source-range"] {
             let bounds = text.dropFirst("bytes=".count).split(separator: "-").compactMap { Int($0) }
@@ -241,11 +257,16 @@ extension StorageService {
 
     private func s3CompleteUpload(_ object: ObjectName, _ call: S3Call) async throws -> HTTPResponse {
         let wanted = try await s3Document(call)
+        let condition = try S3Condition(call.request.headers)
         let upload = try await multipart(object, call)
         return try await locks.withLock(upload.version) {
             let chosen = try choose(wanted, from: try await parts(of: upload.version))
             let byteCount = chosen.reduce(0) { $0 + $1.byteCount }
             guard byteCount <= upload.maxBytes else { throw StorageError.tooLarge }
+            try await s3Check(condition, object, call)
+            var intent = upload.intent
+            if !condition.mayReplace { intent.replaces = false }
+            intent.expectedTag = condition.expectedTag
             // The entity tag of an object of parts: the digest of theirs, and how many there are.
             let sums = chosen.flatMap { Hex.decode($0.entityTag) ?? [] }
             let tag = "\(Hex.encode(digest(sums, using: .md5)))-\(chosen.count)"
@@ -260,9 +281,14 @@ extension StorageService {
             }
             let leftovers = try await folder.incomingPaths(of: upload.version).filter { $0 != file.path }
             do {
-                _ = try await finish(upload.intent, upload.version, file, for: call.caller, entityTag: tag)
+                _ = try await finish(intent, upload.version, file, for: call.caller, entityTag: tag)
             } catch {
-                if (error as? PostgresError)?.isOutcomeUnknown != true { await maintenance.abandon(upload.version) }
+                if !condition.isNone, Self.brokenConditions.contains(StorageError(error).code) {
+                    // The upload stays, so that its client may ask again, or for something else.
+                    try await store.remove([upload.version])
+                } else if (error as? PostgresError)?.isOutcomeUnknown != true {
+                    await maintenance.abandon(upload.version)
+                }
                 throw error
             }
             try await folder.remove(leftovers)
@@ -275,6 +301,9 @@ extension StorageService {
             ).response()
         }
     }
+
+    /// What a commit is refused with when a condition held before it and no longer does.
+    private static let brokenConditions: Set<StorageError.Code> = [.preconditionFailed, .keyAlreadyExists, .noSuchKey]
 
     /// The parts a client lists, in its order, which must be theirs.
     private func choose(_ document: S3Element, from parts: [Part]) throws(StorageError) -> [Part] {

@@ -12,9 +12,6 @@ extension StorageService {
         let object = try object(call.request)
         if call.has("tagging") { return try await s3GetTagging(object, call) }
         if call.has("uploadId") { return try await s3ListParts(object, call.named(.s3ListParts)) }
-        for name in ["acl", "torrent", "legal-hold", "retention", "attributes"] where call.has(name) {
-            throw StorageError(.notImplemented, "This part of the S3 protocol is not served")
-        }
         return try await s3Content(object, call, .s3GetObject)
     }
 
@@ -29,7 +26,11 @@ extension StorageService {
         while true {
             let facts = try await s3Facts(object, call, operation)
             var response: HTTPResponse
-            do { response = try await content(facts, call.request) } catch let error as ObjectStoreError {
+            do {
+                response = try await content(facts, call.request.method, S3Condition.normalised(call.request.headers))
+            } catch let error
+                as ObjectStoreError
+            {
                 attempts += 1
                 guard case .missing = error, attempts < 3 else { throw error }
                 continue
@@ -69,9 +70,6 @@ extension StorageService {
 
     func s3Put(_ call: S3Call) async throws -> HTTPResponse {
         let object = try object(call.request)
-        for name in ["acl", "tagging", "legal-hold", "retention"] where call.has(name) {
-            throw StorageError(.notImplemented, "This part of the S3 protocol is not served")
-        }
         if call.has("uploadId") {
             return call.request.headers.contains("x-amz-copy-source")
                 ? try await s3UploadPartCopy(object, call.named(.s3UploadPartCopy))
@@ -88,14 +86,37 @@ extension StorageService {
         let request = call.request
         let type = request.headers["content-type"].flatMap { $0.isEmpty ? nil : $0 } ?? MIMEType.unknown
         guard MIMEType.isValid(type) else { throw StorageError.invalidMIMEType(type) }
-        guard request.headers["if-none-match"] == nil || request.headers["if-none-match"] == "*",
-            !request.headers.contains("if-match")
-        else { throw StorageError(.notImplemented, "A condition of this form is not served") }
-        return UploadIntent(
-            object: object, ownerID: call.caller.principal.subject,
-            replaces: request.headers["if-none-match"] != "*", contentType: type,
+        try refuseUnservedFields(request)
+        let condition = try S3Condition(request.headers)
+        var intent = UploadIntent(
+            object: object, ownerID: call.caller.principal.subject, replaces: condition.mayReplace, contentType: type,
             cacheControl: UploadIntent.cacheControl(request.headers["cache-control"]),
             userMetadata: try s3UserMetadata(request), byteCount: byteCount)
+        intent.contentHeaders = try ContentHeader.read(request.headers)
+        intent.expectedTag = condition.expectedTag
+        return intent
+    }
+
+    /// What would be a promise that is not kept: encryption with the client's own key, locks, tags.
+    private func refuseUnservedFields(_ request: HTTPRequest) throws {
+        for field in request.headers.fields {
+            let name = field.name.lowercased()
+            guard
+                name == "x-amz-tagging" || name.hasPrefix("x-amz-object-lock-")
+                    || name.hasPrefix("x-amz-server-side-encryption-customer-")
+            else { continue }
+            throw StorageError(.notImplemented, "\(name) is not served")
+        }
+    }
+
+    /// Asks before anything is taken, so that a condition that does not hold costs no body. The commit asks once more.
+    func s3Check(_ condition: S3Condition, _ object: ObjectName, _ call: S3Call) async throws {
+        guard !condition.isNone else { return }
+        var tag: String??
+        do { tag = .some(try await s3Facts(object, call, call.caller.operation).entityTag) } catch {
+            guard (error as? StorageError)?.code == .noSuchKey else { throw error }
+        }
+        try condition.check(tag)
     }
 
     private func s3UserMetadata(_ request: HTTPRequest) throws -> JSON? {
@@ -120,6 +141,7 @@ extension StorageService {
         }
         var intent = try s3Intent(object, call, byteCount: body.byteCount)
         intent.digests = body.digests
+        try await s3Check(S3Condition(call.request.headers), object, call)
         let stored = try await receive(
             intent, for: call.caller, next: { try await body.next() }, check: { try body.check($0.digests) })
         var response = HTTPResponse(.ok, headers: ["ETag": "\"\(stored.entityTag)\""])
@@ -144,18 +166,19 @@ extension StorageService {
         guard source != object || replacesMetadata else {
             throw StorageError(.invalidRequest, "This copy request changes nothing")
         }
-        for name in ["x-amz-copy-source-if-match", "x-amz-copy-source-if-none-match"]
-        where request.headers.contains(name) {
-            throw StorageError(.notImplemented, "A condition of this form is not served")
-        }
-        var change = CopyChange(replaces: true)
+        try refuseUnservedFields(request)
+        let condition = try S3Condition(request.headers)
+        try await s3Check(condition, object, call)
+        var change = CopyChange(replaces: condition.mayReplace)
+        change.expectedTag = condition.expectedTag
         if replacesMetadata {
+            change.contentHeaders = try ContentHeader.read(request.headers)
             change.contentType = request.headers["content-type"]
             change.cacheControl = request.headers["cache-control"].map { UploadIntent.cacheControl($0) }
             change.copiesUserMetadata = false
             change.userMetadata = try s3UserMetadata(request)
         }
-        let stored = try await copy(source, to: object, change, for: call.caller)
+        let stored = try await s3Copy(source, to: object, change, call)
         return S3Element(
             "CopyObjectResult",
             [
@@ -165,24 +188,53 @@ extension StorageService {
         ).response()
     }
 
+    /// Copies the very version of the source that the call's conditions were checked against.
+    private func s3Copy(
+        _ source: ObjectName, to object: ObjectName, _ change: CopyChange, _ call: S3Call
+    ) async throws -> StoredObject {
+        guard S3Condition.hasSourceCondition(call.request.headers) else {
+            return try await copy(source, to: object, change, for: call.caller)
+        }
+        var attempts = 0
+        while true {
+            let facts = try await s3Facts(source, call, .s3CopyObject)
+            try S3Condition.checkSource(call.request.headers, facts.representation)
+            var change = change
+            change.sourceVersion = facts.version
+            do { return try await copy(source, to: object, change, for: call.caller) } catch {
+                // Replaced in between: the conditions are for the new one.
+                attempts += 1
+                guard (error as? StorageError)?.code == .transactionError, attempts < 4 else { throw error }
+            }
+        }
+    }
+
     // MARK: Deleting
 
     func s3DeleteObject(_ call: S3Call) async throws -> HTTPResponse {
         let object = try object(call.request)
         if call.has("uploadId") { return try await s3AbortUpload(object, call.named(.s3AbortMultipart)) }
-        guard !call.has("tagging") else {
-            throw StorageError(.notImplemented, "This part of the S3 protocol is not served")
-        }
+        let condition = try S3Condition(call.request.headers)
         let results = try await run(
             [
                 "select from storage.bucket_facts(\(object.bucket))",
                 """
-                delete from storage.objects where bucket_id = \(object.bucket) and name = \(object.key)
+                delete from storage.objects
+                where bucket_id = \(object.bucket) and name = \(object.key)
+                    and (\(condition.expectedTag)::text is null
+                        or \(condition.expectedTag) in ('*', trim(both '"' from metadata ->> 'eTag')))
                 returning version
                 """,
-                "select from storage.objects where bucket_id = \(object.bucket) and name = \(object.key)",
+                """
+                select metadata ->> 'eTag' as etag from storage.objects
+                where bucket_id = \(object.bucket) and name = \(object.key)
+                """,
             ], as: call.caller.principal, .s3DeleteObject, call.request, allowsDeletes: true)
         guard results[0].rowCount == 1 else { throw StorageError.noSuchBucket }
+        if condition.expectedTag != nil, results[1].rowCount == 0 {
+            guard let row = results[2].onlyRow else { throw S3Condition.failed }
+            try condition.check(.some(row["etag"].string))
+        }
         guard results[2].rowCount == 0 else { throw StorageError(.accessDenied, "Access Denied") }
         await maintenance.removeFiles(of: results[1].rows.compactMap { $0[0].string })
         return .empty()
@@ -219,8 +271,10 @@ extension StorageService {
         let stored = try await receive(
             intent, for: caller, next: { try await body.next() },
             check: { file in
-                guard policy.sizes.contains(file.byteCount) else {
-                    throw StorageError.tooLarge
+                guard file.byteCount <= policy.sizes.upperBound else { throw StorageError.tooLarge }
+                guard file.byteCount >= policy.sizes.lowerBound else {
+                    throw StorageError(
+                        .entityTooSmall, "Your proposed upload is smaller than the minimum allowed size")
                 }
             })
         let tag = "\"\(stored.entityTag)\""

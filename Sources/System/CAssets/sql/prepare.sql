@@ -18,6 +18,8 @@ begin
                 ('service_role', 'nologin noinherit bypassrls'),
                 -- The server's login. It owns nothing, bypasses nothing and inherits nothing.
                 ('authenticator', 'login noinherit'),
+                -- The login of Storage's requests: as the server's, and known by its name to the functions that are Storage's alone.
+                ('atoll_storage', 'login noinherit'),
                 -- The owner of what a project's own migrations make.
                 ('postgres', 'login inherit createrole createdb replication bypassrls'),
                 -- The owners of the service schemas.
@@ -54,6 +56,9 @@ begin
                 ('anon', 'authenticator'),
                 ('authenticated', 'authenticator'),
                 ('service_role', 'authenticator'),
+                ('anon', 'atoll_storage'),
+                ('authenticated', 'atoll_storage'),
+                ('service_role', 'atoll_storage'),
                 -- `set role authenticated` is how people try their policies by hand.
                 ('anon', 'postgres'),
                 ('authenticated', 'postgres'),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import Auth
+import Primitives
 import Testing
 
 @Suite struct TokenBucketsTests {
