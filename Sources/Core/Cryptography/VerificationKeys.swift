@@ -168,7 +168,7 @@ private struct VerificationKey: Sendable {
 }
 
 /// The curves of RFC 7518 section 6.2.1.1.
-private enum EllipticCurve: String {
+enum EllipticCurve: String {
     case p256 = "P-256"
     case p384 = "P-384"
     case p521 = "P-521"
@@ -193,7 +193,7 @@ private enum EllipticCurve: String {
 /// Owns one public key of OpenSSL's.
 ///
 /// `@unchecked Sendable`: the `EVP_PKEY` is never changed after init, and OpenSSL's keys may be read from any thread.
-private final class PublicKey: @unchecked Sendable {
+final class PublicKey: @unchecked Sendable {
     private let key: OpaquePointer
 
     init(rsaModulus modulus: [UInt8], exponent: [UInt8]) throws(CryptographyError) {

@@ -16,12 +16,14 @@ extension AuthService {
         let channel = try await challengeChannel(request)
         let challenge = UUID.random()
         let address = ClientAddress(request.remoteAddress)?.text ?? "0.0.0.0"
-        let now = try await database.withTransaction(statementTimeout: configuration.statementTimeout) { transaction in
+        let answer = try await database.withTransaction(statementTimeout: configuration.statementTimeout) {
+            transaction -> JSONObject in
             let found = try await transaction.query(
                 MFAFactor.selection + "where f.id = \(id) and f.user_id = \(caller.user.id) for update")
             guard let row = found.onlyRow, let factor = MFAFactor(row: row) else { throw Self.factorNotFound }
             try requireVerification(of: factor.kind)
             let code = try phoneCode(for: factor)
+            let ceremony = try await ceremony(with: factor, of: caller.user, in: transaction)
             let results = try await transaction.run([
                 // The column is unique: two factors challenged in one microsecond stand a microsecond apart.
                 """
@@ -32,9 +34,12 @@ extension AuthService {
                 where id = \(id)
                 """,
                 """
-                insert into auth.mfa_challenges (id, factor_id, created_at, ip_address, otp_code)
+                insert into auth.mfa_challenges (
+                    id, factor_id, created_at, ip_address, otp_code, web_authn_session_data
+                )
                 values (
-                    \(challenge), \(id), now(), \(address)::inet, \(code.map { Self.digest(of: $0, challenge) })
+                    \(challenge), \(id), now(), \(address)::inet, \(code.map { Self.digest(of: $0, challenge) }),
+                    \(ceremony?.stored)
                 )
                 returning created_at
                 """,
@@ -49,13 +54,15 @@ extension AuthService {
             if let code, let phone = factor.phone {
                 try await sendFactorCode(code, to: phone, channel: channel, caller.user, request, in: transaction)
             }
-            return (results[1].onlyRow?["created_at"].timestamp ?? .now(), factor.kind)
+            let createdAt = results[1].onlyRow?["created_at"].timestamp ?? .now()
+            var answer: JSONObject = [
+                "id": .string(challenge.description), "type": .string(factor.kind.rawValue),
+                "expires_at": JSON((createdAt + configuration.factors.challengeLifetime).unixSeconds),
+            ]
+            if let ceremony { answer["webauthn"] = ceremony.json }
+            return answer
         }
-        let expiry = now.0 + configuration.factors.challengeLifetime
-        return .json([
-            "id": .string(challenge.description), "type": .string(now.1.rawValue),
-            "expires_at": JSON(expiry.unixSeconds),
-        ])
+        return .json(.object(answer))
     }
 
     /// The body may be left out: only phones have something to choose.
@@ -80,7 +87,9 @@ extension AuthService {
                 throw AuthError(.mfaPhoneVerifyNotEnabled, "MFA verification is disabled for Phone")
             }
         case .webAuthn:
-            throw AuthError(.mfaWebAuthnVerifyNotEnabled, "MFA verification is disabled for WebAuthn")
+            guard configuration.factors.webAuthn.canVerify else {
+                throw AuthError(.mfaWebAuthnVerifyNotEnabled, "MFA verification is disabled for WebAuthn")
+            }
         }
     }
 
@@ -128,7 +137,9 @@ extension AuthService {
             let found = try await transaction.run([
                 MFAFactor.selection + "where f.id = \(id) and f.user_id = \(caller.user.id) for update",
                 """
-                select c.created_at, c.verified_at, host(c.ip_address) as address, c.otp_code, clock_timestamp() as now
+                select
+                    c.created_at, c.verified_at, host(c.ip_address) as address, c.otp_code, c.web_authn_session_data,
+                    clock_timestamp() as now
                 from auth.mfa_challenges as c
                 where c.id = \(challenge) and c.factor_id = \(id)
                 for update
@@ -141,16 +152,21 @@ extension AuthService {
             }
             try requireVerification(of: factor.kind)
             try checkChallenge(challengeRow, challenge, request)
-            let isRight = try await isRight(code, factor, challenge, challengeRow, in: transaction)
+            let credential = try await provedKey(fields, factor, challengeRow, request, in: transaction)
+            let isRight =
+                if factor.kind == .webAuthn {
+                    credential != nil
+                } else {
+                    try await isRight(code, factor, challenge, challengeRow, in: transaction)
+                }
             if let refusal = try await askAboutFactor(factor, isRight, request, in: transaction) {
                 return .refused(refusal)
             }
             guard isRight else {
                 return .refused(
-                    AuthError(
-                        .mfaVerificationFailed,
-                        factor.kind == .totp ? "Invalid TOTP code entered" : "Invalid MFA Phone code entered"))
+                    AuthError(.mfaVerificationFailed, factor.kind.refusal))
             }
+            if let credential { try await transaction.query(Self.storing(credential, of: factor)) }
             return .right(try await raise(caller, by: factor, challenge, request, in: transaction))
         }
         switch outcome {

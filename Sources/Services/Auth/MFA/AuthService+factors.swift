@@ -67,7 +67,12 @@ extension AuthService {
             }
             return try await enrollPhone(caller, name, number: try fields.text("phone"), request)
         case .webAuthn:
-            throw AuthError(.mfaWebAuthnEnrollNotEnabled, "MFA enroll is disabled for WebAuthn")
+            guard configuration.factors.webAuthn.canEnroll else {
+                throw AuthError(.mfaWebAuthnEnrollNotEnabled, "MFA enroll is disabled for WebAuthn")
+            }
+            let id = UUID.random()
+            try await insertFactor(id, .webAuthn, name, secret: nil, phone: nil, caller, request)
+            return .json(["id": .string(id.description), "type": "webauthn", "friendly_name": .string(name)])
         case nil:
             throw AuthError(.validationFailed, "factor_type needs to be totp, phone, or webauthn")
         }

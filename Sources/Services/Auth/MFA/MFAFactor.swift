@@ -20,6 +20,8 @@ struct MFAFactor: Sendable {
     var phone: String?
     /// As stored: sealed, or plain base 32 in rows from elsewhere.
     private var storedSecret: String?
+    /// The security key, once it was proved.
+    var credential: WebAuthnCredential?
     var createdAt: Timestamp
     var lastChallengedAt: Timestamp?
 
@@ -37,7 +39,7 @@ struct MFAFactor: Sendable {
     static let selection: PostgresQuery = """
         select
             f.id, f.user_id, f.friendly_name, f.factor_type::text, f.status::text, f.phone, f.secret, f.created_at,
-            f.last_challenged_at
+            f.last_challenged_at, f.web_authn_credential
         from auth.mfa_factors as f
 
         """
@@ -56,6 +58,7 @@ struct MFAFactor: Sendable {
         phone = row["phone"].string
         storedSecret = row["secret"].string
         lastChallengedAt = row["last_challenged_at"].timestamp
+        credential = row["web_authn_credential"].json.flatMap { WebAuthnCredential($0) }
     }
 
     /// The authenticator's secret.
