@@ -48,6 +48,7 @@ import Testing
                 captcha.timeout = .milliseconds(500)
                 $0.captcha = captcha
                 $0.isAnonymousSignInEnabled = true
+                $0.passkeys.isEnabled = true
                 configure(&$0)
             } _: { auth in
                 try await body(auth)
@@ -68,6 +69,7 @@ import Testing
         ("/otp", ["email": "otp@example.com"], 200), ("/magiclink", ["email": "link@example.com"], 200),
         ("/recover", ["email": "new@example.com"], 200),
         ("/resend", ["type": "signup", "email": "a@example.com"], 200),
+        ("/passkeys/authentication/options", [:], 200),
     ]
 
     @Test(arguments: CaptchaConfiguration.Provider.allCases)

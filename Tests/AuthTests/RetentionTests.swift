@@ -27,6 +27,8 @@ import Testing
                 select gen_random_uuid(), now() - interval '91 days' from generate_series(1, 3);
                 insert into auth.flow_state (id, provider_type, authentication_method, created_at)
                 select gen_random_uuid(), 'x', 'oauth', now() - interval '25 hours';
+                insert into auth.webauthn_challenges (challenge_type, session_data, expires_at)
+                values ('authentication', '{}', now() - interval '25 hours'), ('authentication', '{}', now());
                 insert into auth.one_time_tokens (id, user_id, token_type, token_hash, relates_to, created_at)
                 select gen_random_uuid(), u.id, 'recovery_token', 'x', 'x', now() - interval '9 days' from auth.users as u;
                 """)
@@ -35,6 +37,7 @@ import Testing
             #expect(removed["audit_log_entries"] == 3)
             #expect(removed["flow_state"] == 1)
             #expect(removed["one_time_tokens"] == 1)
+            #expect(removed["webauthn_challenges"] == 1)
             // The first of three tokens: the third is current, the second its parent.
             #expect(removed["refresh_tokens"] == 1)
             #expect(try await auth.refresh(try second.member("refresh_token")).status == 200)

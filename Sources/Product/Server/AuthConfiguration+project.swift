@@ -46,7 +46,10 @@ extension AuthConfiguration {
         leakedPasswords.timeout = limits.leakedPasswordsTimeout
         leakedPasswords.isRequired = limits.requiresLeakedPasswordCheck
         captcha = try auth.captcha.flatMap { try CaptchaConfiguration($0, limits) }
+        passkeys.isEnabled = auth.passkey.enabled
+        passkeys.maxPerUser = limits.maxPasskeys
         factors = FactorConfiguration(auth.mfa)
+        factors.relyingParty = RelyingParty(auth)
         retention.interval = limits.cleanupInterval
         retention.batch = limits.cleanupBatch
         retention.endedSessions = limits.endedSessionRetention
@@ -56,7 +59,8 @@ extension AuthConfiguration {
         flows = AuthFlowConfiguration(project)
         let rates = auth.rateLimit
         rateLimits.set(
-            .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn, to: rates.signInSignUps)
+            .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn, .passkeySignIn,
+            to: rates.signInSignUps)
         rateLimits.set(.token, to: rates.tokenRefresh)
         rateLimits.set(.verify, to: rates.tokenVerifications)
         rateLimits.set(.anonymousSignIn, to: rates.anonymousUsers)
@@ -108,6 +112,17 @@ extension CaptchaConfiguration {
     }
 }
 
+extension RelyingParty {
+    /// What `[auth.webauthn]` says, and of the rest what the site is.
+    fileprivate init(_ auth: ProjectConfiguration.Auth) {
+        self.init(siteURL: auth.siteURL)
+        guard let section = auth.webAuthn else { return }
+        if let id = section.relyingPartyID { self.id = id }
+        name = section.displayName ?? id
+        if !section.origins.isEmpty { origins = section.origins }
+    }
+}
+
 extension AuthConfiguration.FactorConfiguration {
     /// What `[auth.mfa]` says.
     fileprivate init(_ section: ProjectConfiguration.Auth.MFA) {
@@ -117,6 +132,8 @@ extension AuthConfiguration.FactorConfiguration {
         totp.canVerify = section.totp.verifyEnabled
         phone.canEnroll = section.phone.enrollEnabled
         phone.canVerify = section.phone.verifyEnabled
+        webAuthn.canEnroll = section.webAuthn.enrollEnabled
+        webAuthn.canVerify = section.webAuthn.verifyEnabled
         phoneCodeLength = section.phone.otpLength
         phoneTemplate = section.phone.template
         phonePause = section.phone.maxFrequency

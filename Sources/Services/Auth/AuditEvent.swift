@@ -27,6 +27,9 @@ enum AuditAction: String, Sendable, CaseIterable {
     case factorUpdated = "factor_updated"
     case factorLogin = "mfa_code_login"
     case identityUnlinked = "identity_unlinked"
+    case passkeyCreated = "passkey_created"
+    case passkeyUpdated = "passkey_updated"
+    case passkeyDeleted = "passkey_deleted"
 
     /// The trait entries are grouped by: `log_type`.
     var logType: String {
@@ -35,7 +38,8 @@ enum AuditAction: String, Sendable, CaseIterable {
         case .userSignedUp, .userInvited, .userDeleted: "team"
         case .tokenRevoked, .tokenRefreshed: "token"
         case .userModified, .userRecoveryRequested, .userReauthenticateRequested, .userConfirmationRequested,
-            .userRepeatedSignup, .userPasswordUpdated, .identityUnlinked:
+            .userRepeatedSignup, .userPasswordUpdated, .identityUnlinked, .passkeyCreated, .passkeyUpdated,
+            .passkeyDeleted:
             "user"
         case .factorEnrolled, .factorUnenrolled, .challengeCreated, .factorVerified, .factorDeleted, .factorUpdated,
             .factorLogin:

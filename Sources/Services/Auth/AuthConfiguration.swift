@@ -72,6 +72,7 @@ package struct AuthConfiguration: Sendable {
     /// Who checks that a human signs up or in; nil for nobody.
     package var captcha: CaptchaConfiguration?
 
+    package var passkeys = PasskeyConfiguration()
     package var factors = FactorConfiguration()
     package var retention = RetentionConfiguration()
 
@@ -88,6 +89,13 @@ package struct AuthConfiguration: Sendable {
     package var statementTimeout: Duration = .seconds(10)
     package var rateLimits = AuthRateLimits()
 
+    /// Keys that sign in by themselves. Whose they are, and how long a challenge lives, is as for second factors.
+    package struct PasskeyConfiguration: Sendable {
+        package var isEnabled = false
+        package var maxPerUser = 10
+        package init() {}
+    }
+
     /// Second factors.
     package struct FactorConfiguration: Sendable {
         /// Whether factors of a kind are added, and whether they are proved.
@@ -99,6 +107,10 @@ package struct AuthConfiguration: Sendable {
 
         package var totp = Kind()
         package var phone = Kind()
+        /// Security keys.
+        package var webAuthn = Kind()
+        /// Whose keys they are; nil for the site's.
+        package var relyingParty: RelyingParty?
         /// Factors of one user, verified or not.
         package var maxEnrolled = 10
         /// How long a challenge can be answered, and a factor be proved after it was added.

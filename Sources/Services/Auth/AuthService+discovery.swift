@@ -57,7 +57,7 @@ extension AuthService {
             "mailer_autoconfirm": .bool(!configuration.areEmailConfirmationsEnabled),
             "phone_autoconfirm": .bool(!configuration.flows.arePhoneConfirmationsEnabled),
             "sms_provider": .string(messenger.name), "saml_enabled": false, "saml_private_key_next_configured": false,
-            "passkeys_enabled": false,
+            "passkeys_enabled": .bool(configuration.passkeys.isEnabled),
         ])
     }
 }

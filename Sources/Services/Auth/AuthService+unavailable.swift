@@ -7,7 +7,6 @@ import Platform
 extension AuthService {
     private static let unavailable: [(method: HTTPMethod, path: String, code: AuthError.Code, message: String)] = {
         let saml = "SAML 2.0 is disabled"
-        let passkeys = "Passkeys are disabled"
         let oauthServer = "OAuth server is disabled"
         let providers = "Custom OAuth providers are disabled"
         return [
@@ -18,15 +17,6 @@ extension AuthService {
             (.get, "/admin/sso/providers/:provider", .samlProviderDisabled, saml),
             (.put, "/admin/sso/providers/:provider", .samlProviderDisabled, saml),
             (.delete, "/admin/sso/providers/:provider", .samlProviderDisabled, saml),
-            (.post, "/passkeys/authentication/options", .passkeyDisabled, passkeys),
-            (.post, "/passkeys/authentication/verify", .passkeyDisabled, passkeys),
-            (.post, "/passkeys/registration/options", .passkeyDisabled, passkeys),
-            (.post, "/passkeys/registration/verify", .passkeyDisabled, passkeys),
-            (.get, "/passkeys", .passkeyDisabled, passkeys),
-            (.patch, "/passkeys/:passkey", .passkeyDisabled, passkeys),
-            (.delete, "/passkeys/:passkey", .passkeyDisabled, passkeys),
-            (.get, "/admin/users/:user/passkeys", .passkeyDisabled, passkeys),
-            (.delete, "/admin/users/:user/passkeys/:passkey", .passkeyDisabled, passkeys),
             (.get, "/user/oauth/grants", .featureDisabled, oauthServer),
             (.delete, "/user/oauth/grants", .featureDisabled, oauthServer),
             (.get, "/.well-known/oauth-authorization-server", .featureDisabled, oauthServer),

@@ -97,6 +97,7 @@ package struct AuthService: Sendable {
             registerAccounts(on: &router)
             registerExternalProviders(on: &router)
             registerFactors(on: &router)
+            registerPasskeys(on: &router)
             registerAdministration(on: &router)
             registerUnavailable(on: &router)
             registerFlows(on: &router)

@@ -106,6 +106,7 @@ extension AuthService {
             RetentionRule(table: "saml_relay_states", condition: "t.created_at < \(flows)"),
             RetentionRule(table: "oauth_client_states", condition: "t.created_at < \(flows)"),
             RetentionRule(table: "mfa_challenges", condition: "t.created_at < \(challenges)"),
+            RetentionRule(table: "webauthn_challenges", condition: "t.expires_at < \(abandoned)"),
             RetentionRule(table: "mfa_used_codes", condition: "t.used_at < \(abandoned)"),
             RetentionRule(
                 table: "mfa_factors", condition: "t.status = 'unverified' and t.created_at < \(challenges)"),

@@ -153,24 +153,27 @@ static const unsigned char asset_49[] = {
 #embed "sql/migrations/20261121027900_restrict_storage_functions.sql"
 };
 static const unsigned char asset_50[] = {
-#embed "sql/migrations/20261121028300_restrict_storage_uploads.sql"
+#embed "sql/migrations/20261121028100_create_auth_passkeys.sql"
 };
 static const unsigned char asset_51[] = {
-#embed "sql/migrations/20261121028600_create_setup_functions.sql"
+#embed "sql/migrations/20261121028300_restrict_storage_uploads.sql"
 };
 static const unsigned char asset_52[] = {
-#embed "sql/migrations/20261121028610_record_secret_validation.sql"
+#embed "sql/migrations/20261121028600_create_setup_functions.sql"
 };
 static const unsigned char asset_53[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121028610_record_secret_validation.sql"
 };
 static const unsigned char asset_54[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_55[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_56[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_57[] = {
 #embed "web/robots.txt"
 };
 
@@ -225,12 +228,13 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121027300_create_storage_uploading.sql", asset_47, sizeof asset_47},
     {"sql/migrations/20261121027400_create_storage_listing.sql", asset_48, sizeof asset_48},
     {"sql/migrations/20261121027900_restrict_storage_functions.sql", asset_49, sizeof asset_49},
-    {"sql/migrations/20261121028300_restrict_storage_uploads.sql", asset_50, sizeof asset_50},
-    {"sql/migrations/20261121028600_create_setup_functions.sql", asset_51, sizeof asset_51},
-    {"sql/migrations/20261121028610_record_secret_validation.sql", asset_52, sizeof asset_52},
-    {"sql/prepare.sql", asset_53, sizeof asset_53},
-    {"web/atoll.css", asset_54, sizeof asset_54},
-    {"web/atoll.svg", asset_55, sizeof asset_55},
-    {"web/robots.txt", asset_56, sizeof asset_56},
+    {"sql/migrations/20261121028100_create_auth_passkeys.sql", asset_50, sizeof asset_50},
+    {"sql/migrations/20261121028300_restrict_storage_uploads.sql", asset_51, sizeof asset_51},
+    {"sql/migrations/20261121028600_create_setup_functions.sql", asset_52, sizeof asset_52},
+    {"sql/migrations/20261121028610_record_secret_validation.sql", asset_53, sizeof asset_53},
+    {"sql/prepare.sql", asset_54, sizeof asset_54},
+    {"web/atoll.css", asset_55, sizeof asset_55},
+    {"web/atoll.svg", asset_56, sizeof asset_56},
+    {"web/robots.txt", asset_57, sizeof asset_57},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

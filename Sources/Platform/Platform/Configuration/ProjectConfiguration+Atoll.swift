@@ -273,6 +273,7 @@ extension ProjectConfiguration {
             package var requiresLeakedPasswordCheck = false
             package var captchaURL: String?
             package var captchaTimeout: Duration = .seconds(10)
+            package var maxPasskeys = 10
             package var maxBodyBytes = 1 << 20
             package var statementTimeout: Duration = .seconds(10)
             package var refreshLockTimeout: Duration = .seconds(5)
@@ -343,6 +344,7 @@ extension ProjectConfiguration {
                 Field.optional(
                     "captcha_url", \.captchaURL, .httpURL,
                     "Where the provider of `[auth.captcha]` is asked in place of its own address.")
+                Field.key("max_passkeys", \.maxPasskeys, .integer(1...100), "Passkeys of a user, at most.")
                 Field.key(
                     "captcha_timeout", \.captchaTimeout, .duration(.milliseconds(1)...(.seconds(60))),
                     "How long it may take; then the request is refused.")

@@ -240,6 +240,7 @@ extension AuthService {
             """,
             "delete from auth.sessions where user_id = \(user.id)",
             "delete from auth.mfa_factors where user_id = \(user.id)",
+            "delete from auth.webauthn_credentials where user_id = \(user.id)",
             "delete from auth.one_time_tokens where user_id = \(user.id)",
         ]
     }

@@ -94,9 +94,11 @@ extension AuthService {
     /// Reads the body of an endpoint that strangers call, and checks the proof of a human in it where the project asks for one.
     /// Administrators need none.
     ///
+    /// - Parameter mayBeEmpty: whether no body will do as one without members.
     /// - Throws: what reading the body throws, and `captchaFailed`.
-    func humanFields(_ request: HTTPRequest) async throws -> RequestFields {
-        let fields = try await RequestFields(bodyOf: request, maxBytes: configuration.maxBodyBytes)
+    func humanFields(_ request: HTTPRequest, mayBeEmpty: Bool = false) async throws -> RequestFields {
+        let body = try await request.body.collect(upTo: configuration.maxBodyBytes)
+        let fields = mayBeEmpty && body.isEmpty ? RequestFields([:]) : try RequestFields(parsing: body)
         guard let captcha else { return fields }
         if (try? await administrator(request)) != nil { return fields }
         let security = RequestFields(try fields.object("gotrue_meta_security"))

@@ -263,6 +263,7 @@ extension AuthService {
                 "delete from auth.identities where user_id = \(account.id)",
                 "delete from auth.sessions where user_id = \(account.id)",
                 "delete from auth.mfa_factors where user_id = \(account.id)",
+                "delete from auth.webauthn_credentials where user_id = \(account.id)",
                 "delete from auth.one_time_tokens where user_id = \(account.id)",
             ])
         }

@@ -17,6 +17,7 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
     case factorVerification
     case singleSignOn
     case web3
+    case passkeySignIn
     // By account.
     /// Wrong passwords from one address.
     case passwordAttempt
@@ -37,7 +38,7 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
     package var scope: Scope {
         switch self {
         case .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .token, .verify, .anonymousSignIn,
-            .factorChallenge, .factorVerification, .singleSignOn, .web3:
+            .factorChallenge, .factorVerification, .singleSignOn, .web3, .passkeySignIn:
             .address
         case .passwordAttempt, .passwordAttemptAnywhere, .codeAttempt: .account
         case .emailSent, .smsSent: .server
@@ -47,7 +48,7 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
     /// The key that sets it, for the log.
     package var setting: String {
         switch self {
-        case .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn:
+        case .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .singleSignOn, .passkeySignIn:
             "auth.rate_limit.sign_in_sign_ups"
         case .token: "auth.rate_limit.token_refresh"
         case .verify: "auth.rate_limit.token_verifications"
@@ -65,7 +66,8 @@ package enum RateLimit: Sendable, Hashable, CaseIterable {
     /// What a new project has.
     package var initial: TokenBucketLimit {
         switch self {
-        case .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .verify, .singleSignOn, .web3:
+        case .signUp, .otp, .magicLink, .recover, .resend, .updateUser, .verify, .singleSignOn, .web3,
+            .passkeySignIn:
             TokenBucketLimit(count: 30, interval: .seconds(300), burst: 30)
         case .token: TokenBucketLimit(count: 150, interval: .seconds(300), burst: 30)
         case .anonymousSignIn: TokenBucketLimit(count: 30, interval: .seconds(3600), burst: 30)
