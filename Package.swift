@@ -120,7 +120,7 @@ let package = Package(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Processes", "REST", "Server", "Storage", "Images", "Isolation", "CLinux",
+                "Processes", "REST", "Server", "Storage", "Tenancy", "Images", "Isolation", "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 

@@ -80,6 +80,7 @@ import Testing
                     'tenancy.end_setup_step(uuid,text,text,text,jsonb)', 'tenancy.reopen_setup_step(uuid,text)',
                     'tenancy.note_setup_step(text,jsonb)', 'tenancy.setup_collection()',
                     'tenancy.store_collection()', 'tenancy.setup_state()', 'tenancy.record_validation(text,text)',
+                    'tenancy.set_isolation(text)', 'tenancy.current_schema_state()', 'tenancy.enter_schema()',
                     'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)',
                     'storage.bucket_facts(text)', 'storage.public_object(text,text)',
                     'storage.reserve_upload(text,text,uuid,text,text,text,bigint,boolean,text,text,jsonb,interval)')

@@ -14,12 +14,19 @@ import TestSupport
 struct TenancyFixture: Sendable {
     let project: TestProject
     let vault: SecretVault
+    let keyring: Keyring
     let tokens: JWTCodec
     /// The services that keys are for.
     let services: KeyServices
     /// Where set-ups make collections.
     let collections: CollectionMaker
+    /// Those of the tenants that have one of their own.
+    let schemas: TenantSchemas
+    let loop: Loop
     private let client: TestHTTPClient
+
+    /// The master key `k1`.
+    static let firstKey = randomBytes(32)
 
     /// Runs `body` beside the server, which ends with it.
     static func run(
@@ -37,8 +44,8 @@ struct TenancyFixture: Sendable {
                 configure(&tenancyConfiguration)
                 let database = try Database(configuration, loops: [loop], log: .disabled)
                 let tokens = JWTCodec(keys: KeySet(signingKey: JWTKey(sharedSecret: randomBytes(32))))
-                let vault = SecretVault(
-                    keyring: try Keyring(keys: ["k1": randomBytes(32)], currentID: "k1"), database: database)
+                let keyring = try Keyring(keys: ["k1": Self.firstKey], currentID: "k1")
+                let vault = SecretVault(keyring: keyring, database: database)
                 var router = Router()
                 let client = try HTTPClient(loops: [loop])
                 let validator = KeyValidator(tenancyConfiguration.validation, client: client)
@@ -50,9 +57,19 @@ struct TenancyFixture: Sendable {
                 tenancy.register(on: &router)
                 let locks = try Database(configuration, loops: [loop], log: .disabled)
                 let collections = CollectionMaker()
+                var ownerConfiguration = configuration
+                ownerConfiguration.address = project.login("postgres").address
+                let owner = try Database(ownerConfiguration, loops: [loop], log: .disabled)
+                let schemas = TenantSchemas(database: owner)
+                let folder = project.folder + "/supabase/tenants"
                 let setup = SetupService(
                     tenancy: tenancy, locks: locks, validator: validator,
-                    makeCollection: { name, person in await collections.make(name, person) }, log: .disabled)
+                    makeCollection: { name, person in await collections.make(name, person) },
+                    makeSchema: { tenant in
+                        let templates = try TenantTemplates(folder: folder)
+                        try await schemas.prepareShape(templates)
+                        return (try await schemas.migrate(tenant, to: templates), templates.newest)
+                    }, log: .disabled)
                 setup.register(on: &router)
                 let services = KeyServices()
                 services.register(on: &router)
@@ -60,7 +77,9 @@ struct TenancyFixture: Sendable {
                 serverConfiguration.port = UInt16(port)
                 let server = try HTTPServer(serverConfiguration, router: router, loops: [loop])
                 let fixture = TenancyFixture(
-                    project: project, vault: vault, tokens: tokens, services: services, collections: collections,
+                    project: project, vault: vault, keyring: keyring, tokens: tokens, services: services,
+                    collections: collections,
+                    schemas: schemas, loop: loop,
                     client: TestHTTPClient(port: port))
                 let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
                     group.addTask(executorPreference: loop) { await server.run() }
@@ -74,6 +93,9 @@ struct TenancyFixture: Sendable {
                 }
                 await client.shutdown()
                 await locks.shutdown(grace: .seconds(1))
+                await owner.shutdown(grace: .seconds(1))
+                // Roles belong to the whole cluster.
+                _ = await project.server.attempt("delete from tenancy.tenant_schemas")
                 await database.shutdown(grace: .seconds(1))
                 try result.get()
             }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Primitives
+internal import Synchronization
 
 /// What a ciphertext is bound to besides its key; opening it with another context fails.
 ///
@@ -8,7 +9,9 @@ package struct SealingContext: Sendable {
     let bytes: [UInt8]
 
     /// - Parameter parts: for a tenant's secret, the tenant's id and the service's name.
-    package init(_ parts: String...) {
+    package init(_ parts: String...) { self.init(parts) }
+
+    package init(_ parts: [String]) {
         var bytes: [UInt8] = []
         for part in parts {
             let count = UInt32(part.utf8.count)
@@ -19,16 +22,32 @@ package struct SealingContext: Sendable {
     }
 }
 
-/// The encryption keys of a project by id: one seals, all open, so that keys change without downtime.
+/// The encryption keys of a project by id: one seals, all open, so that keys change without downtime. Whoever holds it sees the change.
 ///
 /// A sealed text is `v1.<key id>.<base64url of nonce, ciphertext and tag>`, AES-256-GCM with a random 96-bit nonce. The
 /// version and the key id are authenticated along with the context.
-package struct Keyring: Sendable {
+package final class Keyring: Sendable {
     private static let version = "v1"
 
+    private struct Keys: Sendable {
+        var keys: [String: [UInt8]]
+        var currentID: String
+    }
+
+    private struct State: Sendable {
+        var keys: Keys
+        /// Where newer keys come from, and when it was asked last.
+        var source: (@Sendable () -> Keyring?)?
+        var askedAt: ContinuousClock.Instant?
+    }
+
+    private let state: Mutex<State>
+
     /// The id of the key that seals.
-    package let currentID: String
-    private let keys: [String: [UInt8]]
+    package var currentID: String { state.withLock { $0.keys.currentID } }
+
+    /// The beginning of what the current key has sealed.
+    package var currentPrefix: String { "\(Self.version).\(currentID)." }
 
     /// - Parameters:
     ///   - keys: 32 bytes each, by an id of 1 to 64 letters, digits, `-` or `_`.
@@ -39,14 +58,26 @@ package struct Keyring: Sendable {
             guard key.count == AES256GCM.keyByteCount, Self.isValidID(id) else { throw .invalidKey }
         }
         guard keys[currentID] != nil else { throw .invalidKey }
-        self.keys = keys
-        self.currentID = currentID
+        state = Mutex(State(keys: Keys(keys: keys, currentID: currentID)))
+    }
+
+    /// Puts another keyring's keys in force.
+    package func replace(with other: Keyring) {
+        let keys = other.state.withLock { $0.keys }
+        state.withLock { $0.keys = keys }
+    }
+
+    /// Has newer keys looked for when an envelope names one that is not known: another process may have sealed it with a new key before
+    /// this one has heard of it. Asked once a second at most; it may block for as long as reading a file takes.
+    package func look(for source: @escaping @Sendable () -> Keyring?) {
+        state.withLock { $0.source = source }
     }
 
     /// Encrypts for storage.
     package func seal(_ plaintext: [UInt8], context: SealingContext) throws(CryptographyError) -> String {
-        guard let key = keys[currentID] else { throw .unknownKey(id: currentID) }
-        let header = Self.version + "." + currentID
+        let current = state.withLock { $0.keys }
+        guard let key = current.keys[current.currentID] else { throw .unknownKey(id: current.currentID) }
+        let header = Self.version + "." + current.currentID
         let nonce = randomBytes(AES256GCM.nonceByteCount)
         let sealed = try AES256GCM.seal(
             plaintext, key: key, nonce: nonce, associatedData: Self.associatedData(header, context))
@@ -58,7 +89,7 @@ package struct Keyring: Sendable {
     /// - Throws: `malformedEnvelope`, `unknownKey` or `authenticationFailed`.
     package func open(_ envelope: String, context: SealingContext) throws(CryptographyError) -> [UInt8] {
         let (header, id, payload) = try Self.split(envelope)
-        guard let key = keys[id] else { throw .unknownKey(id: id) }
+        guard let key = key(id) else { throw .unknownKey(id: id) }
         return try AES256GCM.open(
             Array(payload.dropFirst(AES256GCM.nonceByteCount)), key: key,
             nonce: Array(payload.prefix(AES256GCM.nonceByteCount)), associatedData: Self.associatedData(header, context)
@@ -67,7 +98,21 @@ package struct Keyring: Sendable {
 
     /// A key for another use, derived from the key that seals; each use, and each sealing key, has its own.
     package func subkey(for use: String) -> [UInt8] {
-        HKDF.derive(from: keys[currentID] ?? [], info: Array(use.utf8), count: AES256GCM.keyByteCount)
+        let key = state.withLock { $0.keys.keys[$0.keys.currentID] }
+        return HKDF.derive(from: key ?? [], info: Array(use.utf8), count: AES256GCM.keyByteCount)
+    }
+
+    private func key(_ id: String) -> [UInt8]? {
+        let now = ContinuousClock.now
+        let (key, source): ([UInt8]?, (@Sendable () -> Keyring?)?) = state.withLock { state in
+            if let key = state.keys.keys[id] { return (key, nil) }
+            if let asked = state.askedAt, now < asked + .seconds(1) { return (nil, nil) }
+            state.askedAt = now
+            return (nil, state.source)
+        }
+        guard let source, let newer = source() else { return key }
+        replace(with: newer)
+        return state.withLock { $0.keys.keys[id] }
     }
 
     /// Whether the envelope was sealed with a key that no longer seals, and is due to be sealed anew.

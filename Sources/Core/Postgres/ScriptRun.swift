@@ -27,6 +27,24 @@ struct ScriptRun {
         }
     }
 
+    /// Runs the script in a transaction that somebody else has begun and ends.
+    func runWithin(_ script: SQLScript) async throws {
+        if let statement = script.statements.first(where: { $0.restriction != nil }) {
+            throw MigrationError(
+                .failed, "\(label), line \(statement.line): the statement cannot run in a transaction with others")
+        }
+        do {
+            var rest = script.statements[...]
+            while !rest.isEmpty {
+                let trip = rest.prefix(Self.maxStatementsPerTrip)
+                rest = rest.dropFirst(trip.count)
+                try await runTrip(trip)
+            }
+        } catch let error as PostgresError {
+            throw MigrationError(.failed, "\(label): \(error.message)", cause: error)
+        }
+    }
+
     private func runInTransaction(_ script: SQLScript, _ record: PostgresQuery?) async throws {
         try await session.run(["begin"], place: nil)
         do {
@@ -90,6 +108,16 @@ struct ScriptRun {
         if let detail = error.detail { message += "; \(detail)" }
         if let hint = error.hint { message += "; \(hint)" }
         return MigrationError(.failed, message, cause: error)
+    }
+}
+
+extension PostgresTransaction {
+    /// Runs a script's statements within the transaction.
+    ///
+    /// - Parameter label: names it in messages.
+    /// - Throws: ``MigrationError`` with `failed`, which names the line.
+    package func run(script: SQLScript, label: String) async throws {
+        try await ScriptRun(session: lease, label: label).runWithin(script)
     }
 }
 

@@ -40,6 +40,12 @@ package struct RecentlyUsed<Key: Hashable, Value> {
         if younger.updateValue(value, forKey: key) == nil { youngerCost += cost }
     }
 
+    /// - Parameter cost: that with which it was inserted.
+    package mutating func remove(_ key: Key, cost: Int) {
+        if younger.removeValue(forKey: key) != nil { youngerCost -= cost }
+        older.removeValue(forKey: key)
+    }
+
     package mutating func removeAll() {
         younger = [:]
         youngerCost = 0

@@ -17,6 +17,8 @@ struct DatabaseLogins: Sendable {
     let storage: PostgresAddress
     /// Carries Storage's requests, with no more rights than ``authenticator``.
     let storageRequests: PostgresAddress
+    /// Owns the project's objects, and so what is in tenants' own schemas.
+    let project: PostgresAddress
 
     init(_ project: Project, embedded postgres: EmbeddedPostgres) {
         func address(_ role: String) -> PostgresAddress {
@@ -30,6 +32,7 @@ struct DatabaseLogins: Sendable {
         vectors = address("atoll_vectors")
         storage = address("supabase_storage_admin")
         storageRequests = address("atoll_storage")
+        self.project = address("postgres")
     }
 
     init(_ project: Project, external: PostgresAddress) {
@@ -45,5 +48,6 @@ struct DatabaseLogins: Sendable {
         vectors = address("atoll_vectors")
         storage = address("supabase_storage_admin")
         storageRequests = address("atoll_storage")
+        self.project = external.user == "postgres" ? external : address("postgres")
     }
 }

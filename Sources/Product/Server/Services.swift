@@ -27,6 +27,7 @@ struct Services: Sendable {
     /// Run once, before the server takes requests.
     let seeds: BucketSeeds?
     private let mailing: Mailing
+    private let schemas: TenantSchemaMaker
 
     init(
         _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
@@ -65,12 +66,21 @@ struct Services: Sendable {
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
         Health(database: requests, access: access, metrics: metrics).register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
-        let restConfiguration = RESTConfiguration(
+        var restConfiguration = RESTConfiguration(
             project.configuration.api, project.configuration.atoll.rest)
+        if project.configuration.atoll.tenancy.executesSQL {
+            restConfiguration.platformFunctions = ["tenancy.execute_sql"]
+        }
+        let schemas = try TenantSchemaMaker(
+            project, logins.project, requests: requests, loops: loops, log: log, metrics: metrics)
+        self.schemas = schemas
         let schema = SchemaCacheStore(database: requests, configuration: restConfiguration, log: log)
         if project.configuration.api.enabled {
-            RESTService(restConfiguration, database: requests, store: schema, access: access, log: log)
-                .register(on: &router)
+            RESTService(
+                restConfiguration, database: requests, store: schema, access: access, tenants: schemas.directory,
+                log: log
+            )
+            .register(on: &router)
         }
         var tenancy = TenancyConfiguration()
         tenancy.maxBodyBytes = project.configuration.atoll.tenancy.maxBodyBytes
@@ -83,7 +93,9 @@ struct Services: Sendable {
             configuration: tenancy, database: requests, access: access, vault: vault, validator: validator, log: log)
         tenants.register(on: &router)
         let vectors = project.configuration.atoll.vectors
-        var longLived: [@Sendable () async throws -> Void] = [{ await schema.run() }]
+        var longLived: [@Sendable () async throws -> Void] = [
+            { await schema.run() }, { await schemas.directory.run() },
+        ]
         var vectorsRouter: Router?
         var makeCollection: SetupService.MakeCollection?
         if vectors.enabled, let loop = loops.first {
@@ -120,7 +132,8 @@ struct Services: Sendable {
             metrics: metrics, name: "setup")
         databases.append(locks)
         let setup = SetupService(
-            tenancy: tenants, locks: locks, validator: validator, makeCollection: makeCollection, log: log)
+            tenancy: tenants, locks: locks, validator: validator, makeCollection: makeCollection,
+            makeSchema: { try await schemas.make($0) }, log: log)
         setup.register(on: &router)
         longLived.append { await setup.run() }
         let pages = router
@@ -147,6 +160,8 @@ struct Services: Sendable {
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
         longLived.append { try await keyWatch.run() }
+        let masterKeyWatch = EncryptionKeyWatch(project, log: log)
+        longLived.append { try await masterKeyWatch.run() }
         longLived.append { try await thirdParties.run() }
         longLived.append { await auth.runRetention() }
         guard let loop = loops.first else { preconditionFailure("a server runs on a loop") }
@@ -195,11 +210,15 @@ struct Services: Sendable {
         return configuration
     }
 
+    /// Brings what tenants with schemas of their own have in common up to date, before the server takes requests.
+    func prepareTenantSchemas() async throws { try await schemas.prepare() }
+
     /// Closes the databases' connections once their work is done.
     func shutdown() async {
         await client.shutdown()
         await files?.shutdown()
         await mailing.shutdown()
+        await schemas.shutdown()
         for database in databases { await database.shutdown() }
     }
 }

@@ -72,6 +72,8 @@ enum CommandTree {
             IsolationCommands.isolation,
             IsolationCommands.database,
             StorageCommands.storage,
+            SecretCommands.secrets,
+            Command(name: "tenants", summary: "Look after tenants.", commands: [TenantMigrateCommand.command]),
             Command(
                 name: "gen", summary: "Make keys and tokens.",
                 commands: [

@@ -35,10 +35,11 @@ struct ProjectDatabase: Sendable {
 
     /// Lends the database to `body` on a loop of its own.
     ///
+    /// - Parameter connections: how many there may be at a time.
     /// - Throws: what `body` throws, an error of PostgreSQL in words for people.
-    func use<T: Sendable>(_ body: @escaping @Sendable (Database) async throws -> T) throws -> T {
+    func use<T: Sendable>(connections: Int = 1, _ body: @escaping @Sendable (Database) async throws -> T) throws -> T {
         var configuration = DatabaseConfiguration(address: address)
-        configuration.connectionsPerLoop = 1
+        configuration.connectionsPerLoop = connections
         configuration.statementTimeout = .seconds(60)
         let made = configuration
         do {

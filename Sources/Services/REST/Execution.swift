@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Platform
 internal import Postgres
 
 /// What the database returned for a request.
@@ -68,6 +69,8 @@ struct Execution: Sendable {
     func run(on database: Database, settings: [(name: String, value: String)]) async throws -> Outcome {
         var queries: [PostgresQuery] = []
         if let function = configuration.preRequest { queries.append(Self.preRequest(function)) }
+        // The last change of role and path, after whatever runs before the request: it holds for the statement.
+        if request.schema == TenantDirectory.template { queries.append(TenantDirectory.entry) }
         let position = queries.count
         if !isConditional, let guarded = statement.guarded {
             return try await runGuarded(guarded, queries, on: database, settings: settings)

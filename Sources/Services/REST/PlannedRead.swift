@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
+internal import Platform
 internal import Postgres
 internal import Primitives
 internal import Synchronization
@@ -58,9 +59,12 @@ struct PlannedRead: Sendable {
         if case .plan = plan.media { return nil }
         let (query, marks) = form.marked(http.query ?? "")
         guard
-            let other = try? APIRequest(
-                method: http.method, path: path, query: query, headers: http.headers, configuration: configuration),
-            let otherPlan = try? RESTService.plan(other, nil, cache, configuration)
+            var other = try? APIRequest(
+                method: http.method, path: path, query: query, headers: http.headers, configuration: configuration,
+                hasSchema: request.schema == TenantDirectory.template)
+        else { return nil }
+        other.settleSchema(cache, configuration)
+        guard let otherPlan = try? RESTService.plan(other, nil, cache, configuration)
         else { return nil }
         let otherQuery = Statement(otherPlan).query
         let parameters = statement.query.parameters

@@ -26,6 +26,13 @@ package struct RESTConfiguration: Sendable {
 
     /// The exposed schemas; the first is the default.
     package var schemas = ["public"]
+    /// Whether a user whose tenant has a schema of its own works in that schema: by default for what it holds, by the profile
+    /// ``tenantProfile`` always.
+    package var servesTenantSchemas = false
+    /// The profile that names the schema of the request's own tenant.
+    package static let tenantProfile = "tenant"
+    /// Functions of the platform that are called as if they were in the default schema, unless that has one of the name.
+    package var platformFunctions: [String] = []
     /// Schemas behind the request's on the search path, where functions and operators of extensions live.
     package var extraSearchPath = ["public", "extensions"]
     /// The most rows an answer has, whatever is asked for; nil for no such limit.

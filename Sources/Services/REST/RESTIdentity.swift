@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Platform
 
 /// Who a request runs as, once the gateway has decided.
 package struct RESTIdentity: Sendable {
@@ -8,10 +9,15 @@ package struct RESTIdentity: Sendable {
     package var claims: String?
     /// Whether the request came without a user: then missing privileges are answered 401, which says that signing in may help.
     package var isAnonymous: Bool
+    /// Who it is, where tenants may have schemas of their own.
+    package var principal: Principal?
+    /// Whether the request reaches the schema of its tenant.
+    var hasSchema = false
 
-    package init(role: String, claims: String?, isAnonymous: Bool) {
+    package init(role: String, claims: String?, isAnonymous: Bool, principal: Principal? = nil) {
         self.role = role
         self.claims = claims
         self.isAnonymous = isAnonymous
+        self.principal = principal
     }
 }

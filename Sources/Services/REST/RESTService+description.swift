@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
+internal import Platform
 internal import Postgres
 internal import Primitives
 
@@ -21,7 +22,10 @@ extension RESTService {
         queries.append("select set_config('search_path', '', true)")
         let position = queries.count
         queries += APIDescription.queries(
-            schema: parsed.schema, followsPrivileges: configuration.description == .followingPrivileges)
+            schema: parsed.schema,
+            // The shape belongs to nobody: what its tenants may use, they may use all of.
+            followsPrivileges: configuration.description == .followingPrivileges
+                && parsed.schema != TenantDirectory.template)
         timing.mark("plan")
         let results: [PostgresResult]
         do throws(PostgresError) {
@@ -37,7 +41,7 @@ extension RESTService {
         timing.mark("transaction")
         var response = HTTPResponse(.ok)
         response.headers.append("Content-Type", MediaType.openAPI.contentType)
-        if parsed.namesSchema { response.headers.append("Content-Profile", parsed.schema) }
+        if parsed.namesSchema { response.headers.append("Content-Profile", parsed.profileName) }
         if !parsed.isHead {
             let document = OpenAPIDocument(
                 schema: parsed.schema, description: APIDescription(results[position...]), cache: cache,

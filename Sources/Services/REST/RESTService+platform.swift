@@ -37,19 +37,24 @@ extension RESTConfiguration {
         publicAddress = api.externalURL.map { "\($0.hasSuffix("/") ? String($0.dropLast()) : $0)/rest/v1" }
         extraSearchPath = api.extraSearchPath
         maxRows = api.maxRows
+        servesTenantSchemas = !schemas.contains(Self.tenantProfile)
     }
 }
 
 extension RESTService {
     /// The service behind the platform's gateway: an API key, and a user's token beside it.
+    ///
+    /// - Parameter tenants: says which tenants have a schema of their own; nil where none has.
     package init(
-        _ configuration: RESTConfiguration, database: Database, store: SchemaCacheStore, access: AccessControl, log: Log
+        _ configuration: RESTConfiguration, database: Database, store: SchemaCacheStore, access: AccessControl,
+        tenants: TenantDirectory? = nil, log: Log
     ) {
-        self.init(configuration, database: database, store: store, log: log) { request in
+        self.init(configuration, database: database, store: store, tenants: tenants, log: log) { request in
             do throws(AccessError) {
                 let principal = try access.principal(for: request)
                 return RESTIdentity(
-                    role: principal.role.rawValue, claims: principal.claims, isAnonymous: principal.role == .anon)
+                    role: principal.role.rawValue, claims: principal.claims, isAnonymous: principal.role == .anon,
+                    principal: tenants == nil ? nil : principal)
             } catch {
                 switch error {
                 case .invalidToken(let reason): throw RESTError(reason, partCount: Self.partCount(of: request))

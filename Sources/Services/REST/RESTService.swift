@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package import HTTP
-internal import Platform
+package import Platform
 package import Postgres
 package import Primitives
 
@@ -13,6 +13,7 @@ package struct RESTService: Sendable {
     let database: Database
     private let store: SchemaCacheStore
     private let identify: Identify
+    private let tenants: TenantDirectory?
     /// By schema.
     private let searchPaths: [String: String]
     private let reads = PlannedReads()
@@ -22,8 +23,10 @@ package struct RESTService: Sendable {
     /// - Parameters:
     ///   - database: logs in as a role that may switch to those that `identify` names.
     ///   - store: the schema cache of the same database; whoever composes the server runs it.
+    ///   - tenants: says which tenants have a schema of their own; asked only where there is a shape for them.
     package init(
-        _ configuration: RESTConfiguration, database: Database, store: SchemaCacheStore, log: Log,
+        _ configuration: RESTConfiguration, database: Database, store: SchemaCacheStore,
+        tenants: TenantDirectory? = nil, log: Log,
         identify: @escaping Identify
     ) {
         self.configuration = configuration
@@ -33,6 +36,7 @@ package struct RESTService: Sendable {
         self.database = database
         self.store = store
         self.identify = identify
+        self.tenants = configuration.servesTenantSchemas ? tenants : nil
         self.log = log
     }
 
@@ -61,11 +65,15 @@ package struct RESTService: Sendable {
     ) async throws -> HTTPResponse {
         var timing = ServerTiming(isOn: configuration.showsTiming)
         // The gateway's refusals go first: who may not come in learns nothing of the schema.
-        let identity = try identify(request)
+        var identity = try identify(request)
         observe(.identified(identity))
+        if let tenants, let principal = identity.principal, store.loaded?.hasTenantShape ?? true {
+            identity.hasSchema = try await hasSchema(principal, tenants)
+        }
         timing.mark("jwt")
         let path = String(Substring(request.path.utf8.dropFirst(prefix.utf8.count)))
-        let form = ReadForm(request, path: path, configuration: configuration)
+        let form = ReadForm(
+            request, path: path, configuration: configuration, hasSchema: identity.hasSchema)
         var isWanted = false
         if let form, let cache = store.loaded {
             switch reads.find(form, cache) {
@@ -81,9 +89,10 @@ package struct RESTService: Sendable {
         }
         var parsed = try APIRequest(
             method: request.method, path: path, query: request.query, headers: request.headers,
-            configuration: configuration)
+            configuration: configuration, hasSchema: identity.hasSchema)
         timing.mark("parse")
         let cache = try await store.cache()
+        parsed.settleSchema(cache, configuration)
         if parsed.action == .inspect { return try Self.inspection(request, parsed, cache) }
         if parsed.target == .root {
             guard let function = configuration.rootFunction else {
@@ -125,6 +134,14 @@ package struct RESTService: Sendable {
         var response = try Answer(request: parsed, plan: plan, configuration: configuration).response(outcome)
         timing.add(to: &response)
         return response
+    }
+
+    private func hasSchema(_ principal: Principal, _ tenants: TenantDirectory) async throws -> Bool {
+        do throws(PostgresError) {
+            return try await tenants.hasSchema(principal)
+        } catch {
+            throw RESTError(error, isAnonymous: false, showsConnectionErrors: configuration.showsConnectionErrors)
+        }
     }
 
     private func payload(of request: HTTPRequest, _ parsed: APIRequest) async throws -> Payload? {

@@ -36,12 +36,14 @@ struct ReadForm: Sendable {
     private static let fields = ["accept", "accept-profile", "prefer", "range"]
 
     /// - Returns: nil for what is not planned by form: another method, a longer query, or one that does not decode.
-    init?(_ request: HTTPRequest, path: String, configuration: RESTConfiguration) {
+    /// - Parameter hasSchema: whether what is asked for is looked for in the tenant's own schema first.
+    init?(_ request: HTTPRequest, path: String, configuration: RESTConfiguration, hasSchema: Bool = false) {
         guard request.method == .get else { return nil }
         var query = request.query ?? ""
         guard query.utf8.count <= configuration.maxQueryBytes else { return nil }
         var key: [UInt8] = []
         key.reserveCapacity(512)
+        if hasSchema { key.append(3) }
         key.append(contentsOf: path.utf8)
         key.append(0)
         guard

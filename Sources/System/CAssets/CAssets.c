@@ -165,15 +165,21 @@ static const unsigned char asset_53[] = {
 #embed "sql/migrations/20261121028610_record_secret_validation.sql"
 };
 static const unsigned char asset_54[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121028620_create_tenant_schemas.sql"
 };
 static const unsigned char asset_55[] = {
-#embed "web/atoll.css"
+#embed "sql/migrations/20261121028630_create_execute_sql.sql"
 };
 static const unsigned char asset_56[] = {
-#embed "web/atoll.svg"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_57[] = {
+#embed "web/atoll.css"
+};
+static const unsigned char asset_58[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_59[] = {
 #embed "web/robots.txt"
 };
 
@@ -232,9 +238,11 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121028300_restrict_storage_uploads.sql", asset_51, sizeof asset_51},
     {"sql/migrations/20261121028600_create_setup_functions.sql", asset_52, sizeof asset_52},
     {"sql/migrations/20261121028610_record_secret_validation.sql", asset_53, sizeof asset_53},
-    {"sql/prepare.sql", asset_54, sizeof asset_54},
-    {"web/atoll.css", asset_55, sizeof asset_55},
-    {"web/atoll.svg", asset_56, sizeof asset_56},
-    {"web/robots.txt", asset_57, sizeof asset_57},
+    {"sql/migrations/20261121028620_create_tenant_schemas.sql", asset_54, sizeof asset_54},
+    {"sql/migrations/20261121028630_create_execute_sql.sql", asset_55, sizeof asset_55},
+    {"sql/prepare.sql", asset_56, sizeof asset_56},
+    {"web/atoll.css", asset_57, sizeof asset_57},
+    {"web/atoll.svg", asset_58, sizeof asset_58},
+    {"web/robots.txt", asset_59, sizeof asset_59},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

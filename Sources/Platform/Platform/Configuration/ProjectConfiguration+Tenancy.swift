@@ -4,16 +4,32 @@ extension ProjectConfiguration.Atoll {
     package struct Tenancy: ConfigurationSection {
         package var maxBodyBytes = 64 << 10
         package var maxSecretBytes = 8 << 10
+        package var isolation = Isolation.shared
+        package var executesSQL = true
+        package var schemaConnections = 2
         package var setup = Setup()
         package var validation = Validation()
 
         package init() {}
+
+        package enum Isolation: String, Sendable, CaseIterable { case shared, schema }
 
         static var fields: [ConfigurationField<Tenancy>] {
             Field.key("max_body_size", \.maxBodyBytes, .size(1024...(1 << 30)), "The largest body; more is 413.")
             Field.key(
                 "max_secret_size", \.maxSecretBytes, .size(1...11_000),
                 "The longest third-party key a tenant may store.")
+            Field.key(
+                "isolation", \.isolation, .choice,
+                "Where new tenants keep their rows: in the tables that all share, under row level security, or in a schema of their own, made from `supabase/tenants/*.sql` when they are set up."
+            )
+            Field.key(
+                "execute_sql", \.executesSQL, .boolean,
+                "Whether the service key may run SQL as the owner of the project's objects by `rpc('execute_sql', {sql})`."
+            )
+            Field.key(
+                "schema_connections", \.schemaConnections, .integer(1...100),
+                "Connections of one loop, at most, that make tenants' schemas.")
             Field.section("setup", \.setup, "How tenants are set up (`/api/setup`).")
             Field.section("validation", \.validation, "How third-party keys are tried with their services.")
         }

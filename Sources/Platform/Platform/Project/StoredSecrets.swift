@@ -68,6 +68,20 @@ struct StoredSecrets: Sendable {
         guard link(draft, file) == 0 || errno == EEXIST else { throw FileSystemError("cannot write", file) }
     }
 
+    /// Puts these in the place of those in the folder, as a whole. Only one process may do this at a time.
+    func replace(in stateFolder: String) throws(ProjectError) {
+        let file = "\(stateFolder)/secrets.json"
+        let draft = "\(file).\(Hex.encode(randomBytes(8)))"
+        do {
+            try FileSystem.write(json.text + "\n", to: draft, mode: 0o600)
+            guard rename(draft, file) == 0 else { throw FileSystemError("cannot replace", file) }
+            try Self.synchronise(folder: stateFolder)
+        } catch {
+            unlink(draft)
+            throw ProjectError("\(error)", next: "check who owns \(stateFolder) and whether the disk is full")
+        }
+    }
+
     private static func load(_ file: String) throws(ProjectError) -> StoredSecrets? {
         guard let attributes = FileSystem.attributes(file) else { return nil }
         if attributes.mode & 0o077 != 0, chmod(file, 0o600) != 0 {

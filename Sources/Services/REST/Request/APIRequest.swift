@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
+internal import Platform
 
 /// A request with everything it says parsed, and nothing looked up yet.
 struct APIRequest: Sendable {
@@ -47,16 +48,17 @@ extension APIRequest {
     /// - Parameters:
     ///   - path: what follows the service's prefix, percent-encoded.
     ///   - query: the raw query string.
+    ///   - hasSchema: whether the tenant of the request has a schema of its own.
     /// - Throws: ``RESTError``: path, method, profile, preferences, query grammar, range.
     init(
         method: HTTPMethod, path: String, query rawQuery: String?, headers: HTTPHeaders,
-        configuration: RESTConfiguration
+        configuration: RESTConfiguration, hasSchema: Bool = false
     ) throws(RESTError) {
         target = try Self.target(path)
         action = try Self.action(method, target)
         isHead = method == .head
 
-        let profile = try Self.profile(action, headers, configuration)
+        let profile = try Self.profile(action, headers, configuration, hasSchema)
         schema = profile.schema
         namesSchema = profile.isNamed
 
@@ -131,7 +133,7 @@ extension APIRequest {
 
     /// `Accept-Profile` for what reads, `Content-Profile` for what writes.
     private static func profile(
-        _ action: Action, _ headers: HTTPHeaders, _ configuration: RESTConfiguration
+        _ action: Action, _ headers: HTTPHeaders, _ configuration: RESTConfiguration, _ hasSchema: Bool
     ) throws(RESTError) -> (schema: String, isNamed: Bool) {
         let field =
             switch action {
@@ -139,10 +141,30 @@ extension APIRequest {
             case .create, .update, .upsert, .delete, .call(readOnly: false): "content-profile"
             }
         let schemas = configuration.schemas
-        guard let name = headers[field] else { return (schemas.first ?? "public", schemas.count > 1) }
+        guard let name = headers[field] else {
+            return hasSchema ? (TenantDirectory.template, false) : (schemas.first ?? "public", schemas.count > 1)
+        }
+        if hasSchema, name == RESTConfiguration.tenantProfile { return (TenantDirectory.template, true) }
         guard schemas.contains(name) else { throw .unknownSchema(name, exposed: schemas) }
         return (name, true)
     }
+
+    /// What a tenant's schema does not hold is looked for in the schema that all share, unless the tenant's was asked for by name.
+    mutating func settleSchema(_ cache: SchemaCache, _ configuration: RESTConfiguration) {
+        guard schema == TenantDirectory.template, !namesSchema else { return }
+        let isThere =
+            switch target {
+            case .root: false
+            case .relation(let name): cache.relations[QualifiedName(schema: schema, name: name)] != nil
+            case .function(let name): cache.functions[QualifiedName(schema: schema, name: name)] != nil
+            }
+        guard !isThere else { return }
+        schema = configuration.schemas.first ?? "public"
+        namesSchema = configuration.schemas.count > 1
+    }
+
+    /// The schema as clients name it.
+    var profileName: String { schema == TenantDirectory.template ? RESTConfiguration.tenantProfile : schema }
 
     /// The rows that both `Range` (which RFC 9110 section 14.2 defines for GET alone) and `limit` and `offset` leave.
     private static func range(

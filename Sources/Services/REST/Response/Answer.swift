@@ -30,7 +30,7 @@ struct Answer: Sendable {
     private func explanation(_ result: PostgresResult) -> HTTPResponse {
         var response = HTTPResponse(.ok)
         response.headers.append("Content-Type", plan.media.contentType)
-        if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
+        if request.namesSchema { response.headers.append("Content-Profile", request.profileName) }
         if !request.isHead {
             let lines = (0..<result.rowCount).compactMap { result.string($0, 0) }
             response.body = .bytes(Array(lines.joined(separator: "\n").utf8))
@@ -92,7 +92,7 @@ struct Answer: Sendable {
     private func addBody(to response: inout HTTPResponse, _ row: Row, _ large: LargeBody?) {
         if row.body != nil || request.isHead && status(row) != 204 {
             response.headers.append("Content-Type", contentType)
-            if request.namesSchema { response.headers.append("Content-Profile", request.schema) }
+            if request.namesSchema { response.headers.append("Content-Profile", request.profileName) }
         }
         if let large {
             response.body = .stream(byteCount: large.byteCount) { writer in

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Platform
 internal import Postgres
 
 /// Writes one statement: text of the program's own, quoted identifiers, and binds for everything a client says.
@@ -17,9 +18,12 @@ struct SQLWriter {
 
     mutating func add(identifier: String) { text += quoteIdentifier(identifier) }
 
+    /// What has a tenant's shape is named without a schema: the search path says whose it is, so that one text serves all tenants.
     mutating func add(_ name: QualifiedName) {
-        add(identifier: name.schema)
-        text += "."
+        if name.schema != TenantDirectory.template {
+            add(identifier: name.schema)
+            text += "."
+        }
         add(identifier: name.name)
     }
 

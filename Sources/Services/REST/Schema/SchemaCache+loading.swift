@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Platform
 internal import Postgres
 
 extension SchemaCache {
     /// The unit of work that reads the catalog: one round trip, with an empty search path so that `format_type` qualifies every name
     /// that is not in `pg_catalog`.
-    static func unit(schemas: [String]) -> WorkUnit {
-        WorkUnit(
+    ///
+    /// Where tenants have schemas of their own, what their shape holds is left unqualified as well: their search paths say whose it is.
+    ///
+    /// - Parameter functions: further functions by their qualified names.
+    static func unit(schemas: [String], functions: [String] = [], withTenants: Bool = false) -> WorkUnit {
+        let path = withTenants ? TenantDirectory.template : ""
+        let schemas = withTenants ? schemas + [TenantDirectory.template] : schemas
+        return WorkUnit(
             // Compiling these queries takes the server many times as long as running them.
-            settings: [("search_path", ""), ("jit", "off")], readOnly: true, statementTimeout: .seconds(60),
+            settings: [("search_path", path), ("jit", "off")], readOnly: true, statementTimeout: .seconds(60),
             queries: [
                 PostgresQuery(sql: relationsSQL, parameters: [schemas.postgresParameter]),
-                PostgresQuery(sql: functionsSQL, parameters: [schemas.postgresParameter]),
-                PostgresQuery(sql: foreignKeysSQL), PostgresQuery(sql: primaryKeysSQL), PostgresQuery(sql: viewsSQL),
+                PostgresQuery(
+                    sql: functionsSQL, parameters: [schemas.postgresParameter, functions.postgresParameter]),
+                PostgresQuery(sql: foreignKeysSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: primaryKeysSQL, parameters: [schemas.postgresParameter]),
+                PostgresQuery(sql: viewsSQL, parameters: [schemas.postgresParameter]),
                 PostgresQuery(sql: computedSQL, parameters: [schemas.postgresParameter]),
                 PostgresQuery(sql: representationsSQL),
                 PostgresQuery(sql: handlersSQL, parameters: [schemas.postgresParameter]),
@@ -20,7 +30,9 @@ extension SchemaCache {
     }
 
     /// Makes the cache of what the unit's queries returned.
-    init(results: [PostgresResult], hoistedSettings: [String]) {
+    ///
+    /// - Parameter defaultSchema: where further functions are called.
+    init(results: [PostgresResult], hoistedSettings: [String], defaultSchema: String = "public") {
         self.init(relations: [:], functions: [:], relationships: [:])
         guard results.count == 9 else { return }
         roles = RoleSettings.all(results[8])
@@ -29,12 +41,22 @@ extension SchemaCache {
             guard let relation = Relation(row, representations) else { continue }
             relations[relation.name] = relation
         }
+        var further: [Function] = []
         for row in results[1].rows {
             guard let function = Function(row, hoistedSettings: hoistedSettings),
                 Function.isCallable(function.parameters.map { ($0.name, $0.type) })
             else { continue }
             functions[function.name, default: []].append(function)
+            if row["is_further"].bool == true { further.append(function) }
         }
+        for function in further {
+            let alias = QualifiedName(schema: defaultSchema, name: function.name.name)
+            functions[function.name] = nil
+            if functions[alias] == nil { functions[alias] = [function] }
+        }
+        hasTenantShape =
+            relations.keys.contains { $0.schema == TenantDirectory.template }
+            || functions.keys.contains { $0.schema == TenantDirectory.template }
         for row in results[7].rows {
             guard let (key, handler) = MediaHandler.found(row) else { continue }
             handlers[key] = handler
@@ -117,7 +139,7 @@ extension SchemaCache {
     /// A row per function that takes only IN, INOUT and VARIADIC parameters from callers; OUT parameters are columns of its result.
     private static let functionsSQL = """
         select n.nspname, p.proname, p.provolatile, p.proretset,
-            t.typname = 'void' as is_void,
+            t.typname = 'void' as is_void, n.nspname <> all ($1) as is_further,
             t.typtype = 'c' or coalesce(b.typtype = 'c', false)
                 or coalesce(p.proargmodes && '{t,b,o}'::"char"[], false)
                 as is_composite,
@@ -141,12 +163,13 @@ extension SchemaCache {
                     row_number() over (order by u.position) as number
                 from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality u (type, position)
                 where coalesce(p.proargmodes[u.position], 'i') in ('i', 'b', 'v')) i) args on true
-        where n.nspname = any ($1) and p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')
+        where (n.nspname = any ($1) or n.nspname || '.' || p.proname = any ($2))
+            and p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')
         order by n.nspname, p.proname, p.oid
         """
 
     /// A row per foreign key, and whether its columns are unique on the referring side. Keys between tables that are not exposed
-    /// matter too, for views may show them.
+    /// matter too, for views may show them; those of tenants' own schemas do not.
     private static let foreignKeysSQL = """
         select sn.nspname as source_schema, s.relname as source_name, tn.nspname as target_schema,
             t.relname as target_name, k.conname, s.oid as source_oid, t.oid as target_oid,
@@ -167,6 +190,7 @@ extension SchemaCache {
         join pg_catalog.pg_class t on t.oid = k.confrelid
         join pg_catalog.pg_namespace tn on tn.oid = t.relnamespace
         where k.contype = 'f' and k.conparentid = 0
+            and (sn.nspname !~ '^tenant_[0-9a-f]{32}$' or sn.nspname = any ($1))
         order by k.conname, k.oid
         """
 
@@ -178,6 +202,7 @@ extension SchemaCache {
         join pg_catalog.pg_class c on c.oid = x.indrelid
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where x.indisprimary and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')
+            and (n.nspname !~ '^tenant_[0-9a-f]{32}$' or n.nspname = any ($1))
         order by n.nspname, c.relname
         """
 
@@ -191,6 +216,7 @@ extension SchemaCache {
         join pg_catalog.pg_namespace n on n.oid = c.relnamespace
         where c.relkind in ('v', 'm') and r.ev_type = '1'
             and n.nspname not in ('pg_catalog', 'information_schema')
+            and (n.nspname !~ '^tenant_[0-9a-f]{32}$' or n.nspname = any ($1))
         """
 
     /// A row per function that takes a row of one exposed relation and returns rows of another; `rows 1` says that there is one.

@@ -13,6 +13,8 @@ package struct SchemaCache: Sendable {
     var handlers: [MediaHandler.Key: MediaHandler] = [:]
     /// Settings of the roles that requests run as.
     var roles: [String: RoleSettings] = [:]
+    /// Whether there is anything in the shape that tenants with a schema of their own have in common.
+    var hasTenantShape = false
     /// Tells what was loaded later from what was loaded before.
     let generation = SchemaCache.generations.wrappingAdd(1, ordering: .relaxed).newValue
 

@@ -42,8 +42,13 @@ package final class SchemaCacheStore: Sendable {
     package var json: String? { current.withLock { $0 }?.json.text }
 
     private func load() async throws(PostgresError) -> SchemaCache {
-        let results = try await database.run(SchemaCache.unit(schemas: configuration.schemas))
-        var cache = SchemaCache(results: results, hoistedSettings: configuration.hoistedSettings)
+        let results = try await database.run(
+            SchemaCache.unit(
+                schemas: configuration.schemas, functions: configuration.platformFunctions,
+                withTenants: configuration.servesTenantSchemas))
+        var cache = SchemaCache(
+            results: results, hoistedSettings: configuration.hoistedSettings,
+            defaultSchema: configuration.schemas.first ?? "public")
         if !configuration.appliesRoleSettings { cache.roles = [:] }
         current.withLock { $0 = cache }
         log.debug(

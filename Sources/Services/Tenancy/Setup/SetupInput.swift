@@ -17,6 +17,9 @@ struct SetupInput: Sendable {
     /// The isolation mode to change to.
     var isolation: String?
 
+    /// What stands for a service's name in the seal of an input; no service can have it.
+    static let sealName = "/setup"
+
     var isEmpty: Bool {
         profile.isEmpty && keys.isEmpty && skipped.isEmpty && preferences.isEmpty && isolation == nil
     }

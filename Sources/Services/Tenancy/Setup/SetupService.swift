@@ -14,10 +14,14 @@ package struct SetupService: Sendable {
     /// Makes a collection of the person's tenant unless it is there, and says why it is refused; nil when it is not.
     package typealias MakeCollection = @Sendable (_ name: String, _ person: Principal) async throws -> String?
 
+    /// Makes a tenant's schema from the newest templates, or brings it to them.
+    package typealias MakeSchema = @Sendable (_ tenant: UUID) async throws -> (schema: String, version: String?)
+
     let tenancy: TenancyService
     let locks: Database
     let validator: KeyValidator
     let makeCollection: MakeCollection?
+    let makeSchema: MakeSchema?
     let active: ActiveSetups
     let log: Log
 
@@ -26,13 +30,16 @@ package struct SetupService: Sendable {
     /// - Parameters:
     ///   - locks: logs in as `authenticator`; each run under way holds one of its connections.
     ///   - makeCollection: nil where no vectors are served.
+    ///   - makeSchema: nil where tenants share all tables.
     package init(
-        tenancy: TenancyService, locks: Database, validator: KeyValidator, makeCollection: MakeCollection?, log: Log
+        tenancy: TenancyService, locks: Database, validator: KeyValidator, makeCollection: MakeCollection?,
+        makeSchema: MakeSchema? = nil, log: Log
     ) {
         self.tenancy = tenancy
         self.locks = locks
         self.validator = validator
         self.makeCollection = makeCollection
+        self.makeSchema = makeSchema
         active = ActiveSetups(maxCount: tenancy.configuration.setup.maxRuns)
         self.log = log.with(.field("service", "setup"))
     }
@@ -146,7 +153,7 @@ package struct SetupService: Sendable {
             guard !input.isEmpty else { return run }
             var whole = try row["envelope"].string.map { try open($0, tenant: tenant) } ?? SetupInput()
             whole.merge(input)
-            let sealed = try tenancy.vault.seal(whole.encoded, tenant: tenant, service: Self.inputName)
+            let sealed = try tenancy.vault.seal(whole.encoded, tenant: tenant, service: SetupInput.sealName)
             try await transaction.run(
                 ["select tenancy.put_setup_input(\(run), \(sealed))"]
                     + input.steps.map { "select tenancy.reopen_setup_step(\(run), \($0.rawValue))" })
@@ -154,11 +161,8 @@ package struct SetupService: Sendable {
         }
     }
 
-    /// What stands for a service's name in the seal of an input; no service can have it.
-    static let inputName = "/setup"
-
     func open(_ sealed: String, tenant: UUID) throws -> SetupInput {
-        SetupInput(decoding: try tenancy.vault.open(sealed, tenant: tenant, service: Self.inputName))
+        SetupInput(decoding: try tenancy.vault.open(sealed, tenant: tenant, service: SetupInput.sealName))
     }
 
     /// The latest run of the person's tenant, as clients see it.

@@ -182,14 +182,34 @@ struct SetupWorker: Sendable {
             guard let sealed else { return }
             var input = try service.open(sealed, tenant: tenant)
             for name in services { input.keys[name] = nil }
-            let left = try tenancy.vault.seal(input.encoded, tenant: tenant, service: SetupService.inputName)
+            let left = try tenancy.vault.seal(input.encoded, tenant: tenant, service: SetupInput.sealName)
             try await transaction.query("select tenancy.put_setup_input(\(run), \(left))")
         }
     }
 
     private func makeSchema(_ input: SetupInput) async throws -> SetupOutcome {
-        try await unit(["select tenancy.require_admin()"])
-        return .completed(["isolation": "shared"])
+        var queries: [PostgresQuery] = []
+        if let mode = input.isolation { queries.append("select tenancy.set_isolation(\(mode))") }
+        queries += [
+            "select tenancy.require_admin()",
+            "select isolation from tenancy.tenants where id = (select tenancy.current_tenant())",
+        ]
+        let mode = try await unit(queries).last?.onlyRow?[0].string ?? "shared"
+        guard mode == "schema", let tenant = person.tenantID else { return .completed(["isolation": .string(mode)]) }
+        guard let makeSchema = service.makeSchema else {
+            throw SetupFailure(message: "This project has no schemas of tenants' own")
+        }
+        do {
+            let made = try await makeSchema(tenant)
+            return .completed([
+                "isolation": "schema", "schema": .string(made.schema), "version": JSON(made.version),
+            ])
+        } catch let error as MigrationError {
+            service.log.error(
+                "tenant schema not made", .field("request_id", requestID), .field("tenant", tenant.description),
+                .field("error", error.message))
+            throw SetupFailure(message: error.message)
+        }
     }
 
     private func makeCollection() async throws -> SetupOutcome {
