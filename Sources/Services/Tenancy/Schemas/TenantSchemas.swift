@@ -26,6 +26,8 @@ package struct TenantSchemas: Sendable {
     package struct Report: Sendable {
         package var migrated = 0
         package var failures: [Failure] = []
+
+        package init() {}
     }
 
     // MARK: The shape
