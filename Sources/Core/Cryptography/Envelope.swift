@@ -106,9 +106,10 @@ package final class Keyring: Sendable {
         let now = ContinuousClock.now
         let (key, source): ([UInt8]?, (@Sendable () -> Keyring?)?) = state.withLock { state in
             if let key = state.keys.keys[id] { return (key, nil) }
+            guard let source = state.source else { return (nil, nil) }
             if let asked = state.askedAt, now < asked + .seconds(1) { return (nil, nil) }
             state.askedAt = now
-            return (nil, state.source)
+            return (nil, source)
         }
         guard let source, let newer = source() else { return key }
         replace(with: newer)

@@ -29,6 +29,8 @@ struct APIRequest: Sendable {
     var schema: String
     /// Whether the schema was asked for by name, and the answer says which it was.
     var namesSchema: Bool
+    /// Whether what the tenant's schema does not hold is looked for in the default schema.
+    var fallsBack: Bool
     var query: QueryParameters
     var preferences: Preferences
     /// Best first.
@@ -61,6 +63,7 @@ extension APIRequest {
         let profile = try Self.profile(action, headers, configuration, hasSchema)
         schema = profile.schema
         namesSchema = profile.isNamed
+        fallsBack = schema == TenantDirectory.template && headers[profile.field] != RESTConfiguration.tenantProfile
 
         preferences = Preferences(headers: headers.values("prefer"))
         if !configuration.takesTimezones, let timezone = preferences.timezone {
@@ -134,24 +137,26 @@ extension APIRequest {
     /// `Accept-Profile` for what reads, `Content-Profile` for what writes.
     private static func profile(
         _ action: Action, _ headers: HTTPHeaders, _ configuration: RESTConfiguration, _ hasSchema: Bool
-    ) throws(RESTError) -> (schema: String, isNamed: Bool) {
+    ) throws(RESTError) -> (schema: String, isNamed: Bool, field: String) {
         let field =
             switch action {
             case .read, .call(readOnly: true), .inspect: "accept-profile"
             case .create, .update, .upsert, .delete, .call(readOnly: false): "content-profile"
             }
         let schemas = configuration.schemas
+        let standard = schemas.first ?? "public"
         guard let name = headers[field] else {
-            return hasSchema ? (TenantDirectory.template, false) : (schemas.first ?? "public", schemas.count > 1)
+            return (hasSchema ? TenantDirectory.template : standard, schemas.count > 1, field)
         }
-        if hasSchema, name == RESTConfiguration.tenantProfile { return (TenantDirectory.template, true) }
+        if hasSchema, name == RESTConfiguration.tenantProfile { return (TenantDirectory.template, true, field) }
         guard schemas.contains(name) else { throw .unknownSchema(name, exposed: schemas) }
-        return (name, true)
+        // The official clients name the default schema in every request that names none.
+        return (hasSchema && name == standard ? TenantDirectory.template : name, true, field)
     }
 
-    /// What a tenant's schema does not hold is looked for in the schema that all share, unless the tenant's was asked for by name.
+    /// What a tenant's schema does not hold is looked for in the schema that all share, unless the tenant's alone was asked for.
     mutating func settleSchema(_ cache: SchemaCache, _ configuration: RESTConfiguration) {
-        guard schema == TenantDirectory.template, !namesSchema else { return }
+        guard fallsBack else { return }
         let isThere =
             switch target {
             case .root: false
@@ -160,7 +165,7 @@ extension APIRequest {
             }
         guard !isThere else { return }
         schema = configuration.schemas.first ?? "public"
-        namesSchema = configuration.schemas.count > 1
+        fallsBack = false
     }
 
     /// The schema as clients name it.

@@ -1,8 +1,10 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Tenants with a schema of their own: made from the project's templates, reached by a role of its own, gone with the tenant.
 
--- The shape that all tenants of the newest templates have; it holds no rows, and no API role may name anything in it.
+-- The shape that all tenants of the newest templates have; it holds no rows, and no API role may name anything in it. The server's
+-- login may, so that the catalog writes the names of what is there without a schema.
 create schema tenant_template authorization postgres;
+grant usage on schema tenant_template to authenticator;
 
 set local role atoll_tenancy;
 
@@ -296,8 +298,11 @@ $$;
 revoke execute on function tenancy.drop_schema() from public;
 grant execute on function tenancy.drop_schema() to atoll_tenancy;
 
-create trigger tenant_schemas_drop
+-- At the end of the transaction: a tenant may go with an account that rows of the schema refer to, and the checks of that statement
+-- still need what would be dropped.
+create constraint trigger tenant_schemas_drop
     after delete on tenancy.tenant_schemas
+    deferrable initially deferred
     for each row
     execute function tenancy.drop_schema();
 
