@@ -69,6 +69,8 @@ def signups():
         try:
             atoll.start()
             newcomer(atoll, 0)
+            if cost == 10:
+                one_after_the_other(atoll)
             begin = time.monotonic()
             with concurrent.futures.ThreadPoolExecutor(8) as pool:
                 times = list(pool.map(lambda number: newcomer(atoll, number), range(1, PEOPLE + 1)))
@@ -77,6 +79,31 @@ def signups():
                 f"sign-up p50 {median([t for t, _ in times]) * 1000:.0f} ms, set-up p50 {median([t for _, t in times]) * 1000:.0f} ms")
         finally:
             atoll.remove()
+
+
+def one_after_the_other(atoll):
+    """What somebody waits for who comes alone, against the hash of the password, which nobody can do without."""
+    alone = bcrypt_seconds()
+    times = [newcomer(atoll, f"alone{number}") for number in range(20)]
+    sign_up, home = median([t for t, _ in times]), median([sum(pair) for pair in times])
+    say(f"One newcomer after the other: sign-up p50 {sign_up * 1000:.0f} ms, to a usable home {home * 1000:.0f} ms; "
+        f"bcrypt alone {alone * 1000:.0f} ms ({sign_up / alone:.2f} and {home / alone:.2f} times as long)")
+
+
+def bcrypt_seconds(cost=10, count=5):
+    """Hashing one password with the library the server uses."""
+    import ctypes
+    import ctypes.util
+
+    library = ctypes.CDLL(ctypes.util.find_library("crypt") or "libcrypt.so.1")
+    library.crypt.restype = ctypes.c_char_p
+    times = []
+    for _ in range(count):
+        begin = time.monotonic()
+        if not library.crypt(b"correct horse", f"$2b${cost:02}$abcdefghijklmnopqrstuu".encode()):
+            raise SystemExit("bench: libcrypt makes no bcrypt hashes")
+        times.append(time.monotonic() - begin)
+    return median(times)
 
 
 def reads():

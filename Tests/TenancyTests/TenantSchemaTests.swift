@@ -293,6 +293,9 @@ import Testing
             let back = await fixture.project.request(
                 "authenticated", claims: ann.claims, "select tenancy.set_isolation('shared');")
             #expect(back.contains("a tenant that has a schema keeps it"))
+            let asked = try await fixture.request(
+                "POST", "/api/setup", claims: ann.claims, ["isolation": "shared"], headers: wait)
+            #expect(asked.json["steps"]?[2]?["error"] == "a tenant that has a schema keeps it")
             #expect(
                 try await fixture.project.server.exec(
                     "select detail from tenancy.audit_log where action = 'tenant.isolation_changed'")

@@ -94,10 +94,16 @@ package struct TenantSchemas: Sendable {
 
     /// Makes a tenant's schema, or brings it to the newest version. Two at once wait for each other.
     ///
+    /// - Parameter isOneOfMany: whether the commit need not wait for the disk, as a later one will: what a crash takes back is done again
+    ///   by the next run, as a whole.
     /// - Returns: the schema's name.
     /// - Throws: `MigrationError`, with everything as it was; `PostgresError`.
-    package func migrate(_ tenant: UUID, to templates: TenantTemplates) async throws -> String {
-        try await database.withTransaction(role: Bootstrap.projectRole) { transaction in
+    package func migrate(
+        _ tenant: UUID, to templates: TenantTemplates, isOneOfMany: Bool = false
+    ) async throws -> String {
+        try await database.withTransaction(
+            role: Bootstrap.projectRole, settings: isOneOfMany ? [("synchronous_commit", "off")] : []
+        ) { transaction in
             let results = try await transaction.run([
                 "select set_config('atoll.migrates_tenant', 'on', true), set_config('atoll.tenant_id', \(tenant)::text, true)",
                 "select tenancy.make_schema(\(tenant))",
@@ -198,14 +204,29 @@ package struct TenantSchemas: Sendable {
             }
             try await group.waitForAll()
         }
+        // This commit waits for the disk, and so for all before it.
+        try await noteMigration()
         return work.report
+    }
+
+    private func noteMigration() async throws {
+        _ = try await database.run(
+            WorkUnit(
+                role: Bootstrap.projectRole,
+                queries: [
+                    """
+                    insert into tenancy.options (name, value)
+                    values ('tenants_migrated_at', now()::text)
+                    on conflict (name) do update set value = excluded.value
+                    """
+                ]))
     }
 
     /// - Throws: what is wrong with the database as a whole.
     private func attempt(_ tenant: UUID, _ templates: TenantTemplates) async throws -> Failure? {
         let message: String
         do {
-            _ = try await migrate(tenant, to: templates)
+            _ = try await migrate(tenant, to: templates, isOneOfMany: true)
             return nil
         } catch let error as MigrationError {
             message = error.message

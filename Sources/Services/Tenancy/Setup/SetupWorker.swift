@@ -194,7 +194,12 @@ struct SetupWorker: Sendable {
             "select tenancy.require_admin()",
             "select isolation from tenancy.tenants where id = (select tenancy.current_tenant())",
         ]
-        let mode = try await unit(queries).last?.onlyRow?[0].string ?? "shared"
+        let mode: String
+        do {
+            mode = try await unit(queries).last?.onlyRow?[0].string ?? "shared"
+        } catch let error as PostgresError where error.sqlState == "55000" {
+            throw SetupFailure(message: error.message)
+        }
         guard mode == "schema", let tenant = person.tenantID else { return .completed(["isolation": .string(mode)]) }
         guard let makeSchema = service.makeSchema else {
             throw SetupFailure(message: "This project has no schemas of tenants' own")
