@@ -104,7 +104,9 @@ let package = Package(
         library("Services", "MailCatcher", ["Primitives", "EventLoop", "HTTP", "Mail", "CLinux"]),
         library(
             "Services", "Tenancy",
-            ["Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform"]),
+            [
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "Jobs", "Mail",
+            ]),
 
         // Product.
         library("Product", "Console", ["Primitives", "Cryptography", "HTTP", "Platform"]),
@@ -171,7 +173,8 @@ let package = Package(
         tests(
             "TenancyTests",
             [
-                "Tenancy", "Platform", "HTTP", "HTTPClient", "Postgres", "EventLoop", "Cryptography", "Primitives",
+                "Tenancy", "Platform", "Jobs", "Mail", "HTTP", "HTTPClient", "Postgres", "EventLoop", "Cryptography",
+                "Primitives",
                 "PlatformTestSupport", "TestSupport",
             ]),
         tests(

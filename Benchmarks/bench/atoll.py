@@ -78,6 +78,8 @@ class Atoll:
         (supabase / "config.toml").write_text(
             f'project_id = "bench"\n[api]\nport = {self.port}\n[db]\nport = {self.database_port}\n'
             f'[db.settings]\nmax_connections = 200\n'
+            # One person makes all requests here.
+            f'[atoll.limits]\nuser_requests = 0\ntenant_requests = 0\n'
             f'[atoll]\nlog_level = "warning"\n{configuration}\n'
         )
         self.process = None

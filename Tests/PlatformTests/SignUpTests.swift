@@ -119,7 +119,9 @@ import Testing
                     "select count(*) from tenancy.profiles where user_id = '\(ann.id)'") == "0")
             #expect(
                 try await fixture.server.exec(
-                    "select action from tenancy.audit_log where tenant_id = '\(team)'") == "tenant.inherited")
+                    "select action from tenancy.audit_log where tenant_id = '\(team)' and detail ->> 'to' = '\(eve.id)' and action ~ 'inherited'"
+                )
+                    == "tenant.inherited")
         }
     }
 }

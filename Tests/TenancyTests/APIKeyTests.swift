@@ -73,7 +73,7 @@ import Testing
                 for claims in [nil, service, visitor, .object(nobody)] as [JSON?] {
                     let response = try await fixture.request(method, target, claims: claims, Self.key("openai", "sk"))
                     #expect(response.status == 401)
-                    #expect(response.json == ["error": "Unauthorized"])
+                    #expect(response.json == ["error": "Unauthorized", "code": "unauthorized"])
                 }
                 for header in ["Bearer nonsense", "Basic YTpi", "Bearer sb_secret_x", ""] {
                     let response = try await fixture.send(method, target, headers: ["authorization": header])
@@ -163,7 +163,7 @@ import Testing
             for service in ["openai", "twilio"] {
                 let response = try await fixture.request("POST", Self.keys, claims: member, Self.key(service, "sk-bob"))
                 #expect(response.status == 403, "\(service)")
-                #expect(response.json == ["error": "Forbidden"])
+                #expect(response.json == ["error": "Forbidden", "code": "forbidden"])
             }
             #expect(
                 try await fixture.vault.secret(for: "openai", of: fixture.principal(member))?.reveal() == "sk-ann")

@@ -36,6 +36,8 @@ package struct Router: Sendable {
     private var currentErrors: HTTPErrorMapping
     /// What is done before the handlers of routes added from now on; nil for nothing.
     package var preparation: (@Sendable (HTTPRequest) async -> Void)?
+    /// Asked before the handlers of routes added from now on, after ``preparation``; what it answers is the response. Nil lets all pass.
+    package var admission: (@Sendable (HTTPRequest) -> HTTPResponse?)?
     /// Which browsers' pages may call, and how; nil adds no CORS fields.
     package var cors: CORSPolicy?
 
@@ -84,10 +86,19 @@ package struct Router: Sendable {
     }
 
     private func prepared(_ handler: @escaping HTTPHandler) -> HTTPHandler {
-        guard let preparation else { return handler }
+        let admitted: HTTPHandler
+        if let admission {
+            admitted = { request in
+                if let refusal = admission(request) { return refusal }
+                return try await handler(request)
+            }
+        } else {
+            admitted = handler
+        }
+        guard let preparation else { return admitted }
         return { request in
             await preparation(request)
-            return try await handler(request)
+            return try await admitted(request)
         }
     }
 

@@ -26,13 +26,28 @@ package struct MailOutbox: Sendable {
     ///   - lifetime: how long it is worth sending; nil for ever.
     /// - Throws: ``MailError`` for what must not be sent, or `CryptographyError`.
     package func insertion(of message: MailMessage, kind: String, lifetime: Duration?) throws -> PostgresQuery {
+        let sealed = try seal(message, kind: kind)
+        return queue.insertion(id: sealed.id, payload: sealed.payload, summary: sealed.summary, lifetime: lifetime)
+    }
+
+    /// A mail as a job holds it, for a function of the database that queues it itself.
+    package struct Sealed: Sendable {
+        package let id: UUID
+        package let payload: String
+        package let summary: JSON
+    }
+
+    /// Seals a mail without queueing it.
+    ///
+    /// - Throws: as ``insertion(of:kind:lifetime:)`` does.
+    package func seal(_ message: MailMessage, kind: String) throws -> Sealed {
         let mail = QueuedMail(
             sender: message.sender.address, recipient: message.recipient.address, message: try message.encoded())
         let payload = try keyring.seal(mail.json.encoded(), context: Self.context(message.id))
         let summary: JSON = [
             "kind": .string(kind), "to": .string(message.recipient.address), "message_id": .string(message.messageID),
         ]
-        return queue.insertion(id: message.id, payload: payload, summary: summary, lifetime: lifetime)
+        return Sealed(id: message.id, payload: payload, summary: summary)
     }
 
     /// What sends the mails.

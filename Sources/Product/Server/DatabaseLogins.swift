@@ -19,6 +19,8 @@ struct DatabaseLogins: Sendable {
     let storageRequests: PostgresAddress
     /// Owns the project's objects, and so what is in tenants' own schemas.
     let project: PostgresAddress
+    /// Owns the schema `tenancy`, for what is done beside requests.
+    let tenancy: PostgresAddress
 
     init(_ project: Project, embedded postgres: EmbeddedPostgres) {
         func address(_ role: String) -> PostgresAddress {
@@ -33,6 +35,7 @@ struct DatabaseLogins: Sendable {
         storage = address("supabase_storage_admin")
         storageRequests = address("atoll_storage")
         self.project = address("postgres")
+        tenancy = address("atoll_tenancy")
     }
 
     init(_ project: Project, external: PostgresAddress) {
@@ -49,5 +52,6 @@ struct DatabaseLogins: Sendable {
         storage = address("supabase_storage_admin")
         storageRequests = address("atoll_storage")
         self.project = external.user == "postgres" ? external : address("postgres")
+        tenancy = address("atoll_tenancy")
     }
 }

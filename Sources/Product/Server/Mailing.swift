@@ -11,11 +11,14 @@ internal import Platform
 internal import Postgres
 internal import Primitives
 internal import Processes
+internal import Tenancy
 
 /// How a project's mail leaves: its mail server, or the catcher while there is none.
 struct Mailing: Sendable {
     /// What Auth sends by.
     let messaging: AuthMessaging
+    /// What Tenancy sends by.
+    let invitations: InvitationMailer
     /// Nil when nothing is caught.
     private let catcher: MailCatcher?
     private let transport: MailTransport
@@ -56,6 +59,9 @@ struct Mailing: Sendable {
                 "mail cannot be sent as configured: \(error)",
                 next: "set `admin_email` and `sender_name` under [auth.email.smtp] in supabase/config.toml")
         }
+        invitations = try Self.invitationMailer(
+            project, outbox: MailOutbox(JobQueue(settings, name: "invitations"), keyring: project.secrets.keyring),
+            sender: mailer.sender)
         mailer.isLimited = smtp != nil
         let notices = project.configuration.auth.email.notifications
         mailer.notices = Set(AuthMailKind.allCases.filter { $0.isNotice && notices[$0.rawValue]?.enabled == true })
@@ -83,6 +89,19 @@ struct Mailing: Sendable {
             }
         }
         return templates
+    }
+
+    private static func invitationMailer(
+        _ project: Project, outbox: MailOutbox, sender: Mailbox
+    ) throws -> InvitationMailer {
+        let key = "[atoll.tenancy.invitation]"
+        let mail = project.configuration.atoll.tenancy.invitation
+        let html = try mail.content ?? mail.contentPath.map { try text(of: $0, key, project) }
+        do {
+            return try InvitationMailer(outbox: outbox, sender: sender, subject: mail.subject, html: html)
+        } catch {
+            throw ProjectError("the template of \(key) cannot be read: \(error)", next: "mend it")
+        }
     }
 
     private static let maxTemplateBytes = 1 << 20
@@ -142,6 +161,13 @@ struct Mailing: Sendable {
     func send(from database: Database, loop: Loop, log: Log, metrics: Metrics) async {
         await messaging.mailer.outbox.worker(transport, database: database, loop: loop, log: log, metrics: metrics)
             .run()
+    }
+
+    /// Sends the invitations that Tenancy queues until the task is cancelled.
+    ///
+    /// - Parameter database: logs in as `atoll_tenancy`, whose the mails are.
+    func sendInvitations(from database: Database, loop: Loop, log: Log, metrics: Metrics) async {
+        await invitations.outbox.worker(transport, database: database, loop: loop, log: log, metrics: metrics).run()
     }
 
     /// Serves what was caught until the task is cancelled.
@@ -208,8 +234,8 @@ extension SMTPServer {
 }
 
 extension JobQueue {
-    fileprivate init(_ settings: ProjectConfiguration.Atoll.Mail) {
-        self.init("mail")
+    fileprivate init(_ settings: ProjectConfiguration.Atoll.Mail, name: String = "mail") {
+        self.init(name)
         maxAttempts = settings.maxAttempts
         firstDelay = settings.firstRetryDelay
         maxDelay = settings.maxRetryDelay

@@ -117,7 +117,7 @@ package struct ServerRun: Sendable {
                 next: "stop that program, or set another `port` under [api] in supabase/config.toml")
         }
         let vectorsServer = try vectorsServer(services, group.loops, observer)
-        try await services.prepareTenantSchemas()
+        try await services.prepare()
         await services.seeds?.run()
         progress("Listening on \(project.apiURL)")
         try await withThrowingTaskGroup(of: Void.self) { running in

@@ -28,6 +28,8 @@ struct Services: Sendable {
     let seeds: BucketSeeds?
     private let mailing: Mailing
     private let schemas: TenantSchemaMaker
+    private let removal: TenantRemoval
+    private let rules: TenancyRules
 
     init(
         _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
@@ -41,7 +43,10 @@ struct Services: Sendable {
         let builds = try Database(
             Self.buildConfiguration(settings, logins.vectors), loops: loops, log: log, metrics: metrics, name: "vectors"
         )
-        var databases = [requests, accounts, builds]
+        let tenancyOwner = try Database(
+            Self.tenancyConfiguration(settings, logins.tenancy), loops: loops, log: log, metrics: metrics,
+            name: "tenancy")
+        var databases = [requests, accounts, builds, tenancyOwner]
 
         let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys(), clockSkew: .seconds(30)))
         let access = AccessControl(
@@ -66,6 +71,8 @@ struct Services: Sendable {
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
         Health(database: requests, access: access, metrics: metrics).register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
+        let limits = RequestLimits(project.configuration.atoll.limits)
+        if !limits.isEmpty { router.admission = { limits.refusal(of: $0, access) } }
         var restConfiguration = RESTConfiguration(
             project.configuration.api, project.configuration.atoll.rest)
         if project.configuration.atoll.tenancy.executesSQL {
@@ -82,16 +89,17 @@ struct Services: Sendable {
             )
             .register(on: &router)
         }
-        var tenancy = TenancyConfiguration()
-        tenancy.maxBodyBytes = project.configuration.atoll.tenancy.maxBodyBytes
-        tenancy.maxSecretBytes = min(
-            project.configuration.atoll.tenancy.maxSecretBytes, TenancyConfiguration.secretByteLimit)
         let vault = SecretVault(keyring: project.secrets.keyring, database: requests)
-        tenancy.apply(project.configuration.atoll.tenancy)
+        let tenancy = TenancyConfiguration(project)
         let validator = KeyValidator(tenancy.validation, client: client)
+        let projectFiles = project.configuration.storage.enabled ? try ProjectFiles(project, loops: loops) : nil
+        files = projectFiles
         let tenants = TenancyService(
-            configuration: tenancy, database: requests, access: access, vault: vault, validator: validator, log: log)
+            configuration: tenancy, database: requests, access: access, vault: vault, validator: validator,
+            parts: Self.tenancyParts(auth, mailing, projectFiles), log: log)
         tenants.register(on: &router)
+        removal = TenantRemoval(database: tenancyOwner, log: log)
+        rules = TenancyRules(project.configuration.atoll.tenancy)
         let vectors = project.configuration.atoll.vectors
         var longLived: [@Sendable () async throws -> Void] = [
             { await schema.run() }, { await schemas.directory.run() },
@@ -110,6 +118,7 @@ struct Services: Sendable {
             service.register(on: &router, prefix: "/vectors/v1")
             EmbeddingsService(
                 configuration: EmbeddingsConfiguration(vectors), client: client, vectors: service, log: log,
+                meter: UsageMeter(database: requests),
                 openSecret: { try await vault.secret(for: $0, of: $1) }
             ).register(on: &router)
             let setup = tenancy.setup
@@ -121,6 +130,7 @@ struct Services: Sendable {
                 var own = Router()
                 own.cors = router.cors
                 own.preparation = router.preparation
+                own.admission = router.admission
                 service.register(on: &own)
                 vectorsRouter = own
             }
@@ -142,19 +152,16 @@ struct Services: Sendable {
             secret: project.secrets.jwtSecret.bytes, siteURL: project.apiURL, listings: Self.listings(project),
             minPasswordLength: project.configuration.auth.minimumPasswordLength
         ).register(on: &router)
-        if project.configuration.storage.enabled {
+        if let files = projectFiles {
             let owner = try database(logins.storage, "storage")
             let storageRequests = try database(logins.storageRequests, "storage_requests")
             databases += [owner, storageRequests]
-            let files = try ProjectFiles(project, loops: loops)
-            self.files = files
             let storage = try Self.storage(
                 project, files, requests: storageRequests, owner: owner, access: access, client: client, log: log)
             storage.register(on: &router)
             longLived.append { await storage.run() }
             seeds = BucketSeeds(project, folder: files.folder, router: router, log: log)
         } else {
-            files = nil
             seeds = nil
         }
         self.router = router
@@ -167,6 +174,8 @@ struct Services: Sendable {
         guard let loop = loops.first else { preconditionFailure("a server runs on a loop") }
         longLived.append { try await mailing.serve(on: loop) }
         longLived.append { await mailing.send(from: accounts, loop: loop, log: log, metrics: metrics) }
+        longLived.append { await mailing.sendInvitations(from: tenancyOwner, loop: loop, log: log, metrics: metrics) }
+        longLived.append { [removal] in await removal.run(on: loop, metrics: metrics) }
         self.longLived = longLived
         self.databases = databases
     }
@@ -210,8 +219,12 @@ struct Services: Sendable {
         return configuration
     }
 
-    /// Brings what tenants with schemas of their own have in common up to date, before the server takes requests.
-    func prepareTenantSchemas() async throws { try await schemas.prepare() }
+    /// What the database has to know before requests come: the configured bounds, and what tenants with schemas of their own have in
+    /// common.
+    func prepare() async throws {
+        try await removal.keep(rules)
+        try await schemas.prepare()
+    }
 
     /// Closes the databases' connections once their work is done.
     func shutdown() async {

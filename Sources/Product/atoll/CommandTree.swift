@@ -23,7 +23,14 @@ enum CommandTree {
                 name: "init", summary: "Make a project in the current folder.",
                 discussion:
                     "Writes supabase/config.toml, supabase/seed.sql, supabase/.gitignore and supabase/migrations. Files that are there stay as they are.",
-                options: [.init(name: "force", summary: "write supabase/config.toml anew when there is one")],
+                options: [
+                    .init(name: "force", summary: "write supabase/config.toml anew when there is one"),
+                    .init(
+                        name: "blueprint", value: "NAME",
+                        summary:
+                            "begin with migrations: `starter` has views of profiles, settings, keys, use and tenants",
+                        choices: ["starter"]),
+                ],
                 run: InitCommand.run),
             Command(
                 name: "start", summary: "Start the project's server in the background.",
@@ -73,7 +80,7 @@ enum CommandTree {
             IsolationCommands.database,
             StorageCommands.storage,
             SecretCommands.secrets,
-            Command(name: "tenants", summary: "Look after tenants.", commands: [TenantMigrateCommand.command]),
+            TenantCommands.tenants,
             Command(
                 name: "gen", summary: "Make keys and tokens.",
                 commands: [

@@ -26,6 +26,14 @@ enum InitCommand {
             try FileSystem.write(text, to: "\(supabase)/\(file)", mode: 0o644)
             Output.print("wrote supabase/\(file)")
         }
+        if let blueprint = invocation.value("blueprint") {
+            for asset in Assets.files(under: "sql/blueprints/\(blueprint)/migrations/") {
+                let file = "migrations/\(asset.path.split(separator: "/").last ?? "")"
+                guard !FileSystem.exists("\(supabase)/\(file)") else { continue }
+                try FileSystem.write(asset.text, to: "\(supabase)/\(file)", mode: 0o644)
+                Output.print("wrote supabase/\(file)")
+            }
+        }
         Output.print("The project is ready. Next: put SQL into supabase/migrations, then run `atoll start`.")
         return 0
     }

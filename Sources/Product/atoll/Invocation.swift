@@ -58,7 +58,8 @@ struct Invocation: Sendable {
     }
 
     private mutating func parseOption(_ word: String, _ rest: inout ArraySlice<String>) throws(UsageError) {
-        let known = commands.flatMap(\.options)
+        // A command's own flag stands before one of the same name that all commands have.
+        let known = commands.reversed().flatMap(\.options)
         var attached: String?
         let option: Command.Option?
         let shown: String

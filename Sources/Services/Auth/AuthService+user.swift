@@ -81,7 +81,7 @@ extension AuthService {
 
     func currentSession(of caller: SignedInUser) async throws -> CurrentSession {
         let session: PostgresQuery = """
-            select s.aal
+            select s.aal, \(SessionFacts.tenant) as session_tenant
             from auth.sessions as s
             where s.id = \(caller.sessionID) and s.user_id = \(caller.id)
             """
@@ -97,6 +97,8 @@ extension AuthService {
             throw AuthError(.sessionNotFound, "Session from session_id claim in JWT does not exist")
         }
         guard !user.isBanned(at: .now()) else { throw AuthError(.userBanned, "User is banned", status: 403) }
-        return CurrentSession(user: user, assuranceLevel: sessionRow?["aal"].string ?? "aal1")
+        return CurrentSession(
+            user: user.working(in: sessionRow?["session_tenant"].uuid),
+            assuranceLevel: sessionRow?["aal"].string ?? "aal1")
     }
 }

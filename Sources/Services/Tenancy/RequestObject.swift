@@ -25,4 +25,17 @@ struct RequestObject: Sendable {
         guard let text = members[name]?.stringValue, !text.isEmpty else { throw .missingFields }
         return text
     }
+
+    /// A text that may be missing or null.
+    func optional(_ name: String) throws(TenancyError) -> String? {
+        guard let value = members[name], value != .null else { return nil }
+        guard let text = value.stringValue else { throw TenancyError(.invalidRequest, "\(name) must be a text") }
+        return text
+    }
+
+    /// A UUID that must be there.
+    func requiredID(_ name: String) throws(TenancyError) -> UUID {
+        guard let id = UUID(try required(name)) else { throw TenancyError(.invalidRequest, "\(name) must be a UUID") }
+        return id
+    }
 }

@@ -11,6 +11,19 @@ package struct TenancyConfiguration: Sendable {
     /// How tenants are set up.
     package var setup = Setup()
 
+    /// Where the link of an invitation leads; `?token=` follows.
+    package var invitationURL = "http://127.0.0.1:54321/invitations/accept"
+    /// The project's own site, for mails.
+    package var siteURL = ""
+    /// How long an invitation holds, as its mail says it; ``TenancyRules/invitationLifetime`` decides.
+    package var invitationLifetime: Duration = .seconds(7 * 86_400)
+    /// The most entries of a list in one answer.
+    package var maxPageSize = 200
+    /// The longest stretch of time that usage is told for, in days.
+    package var maxUsageDays = 366
+    /// How long building an export may take.
+    package var exportTimeout: Duration = .seconds(3600)
+
     /// What the database has room for once it is sealed.
     package static let secretByteLimit = 11_000
 
@@ -46,6 +59,25 @@ package struct TenancyConfiguration: Sendable {
 
         package init() {}
     }
+
+    package init() {}
+}
+
+/// The bounds that the functions of the schema keep, as a server writes them into `tenancy.rules` when it starts.
+package struct TenancyRules: Sendable {
+    /// Teams that one person may own.
+    package var maxTeams = 20
+    /// Members of a team.
+    package var maxMembers = 200
+    /// Invitations of a team that are open, or were made in the last day.
+    package var maxInvitations = 100
+    package var invitationLifetime: Duration = .seconds(7 * 86_400)
+    /// Between two mails of one invitation.
+    package var invitationPause: Duration = .seconds(60)
+    /// From the deletion of a team to its removal.
+    package var deletionGrace: Duration = .seconds(30 * 86_400)
+    /// From what part of a limit on a tenant is warned.
+    package var softLimitPercent = 80
 
     package init() {}
 }

@@ -5,7 +5,7 @@ internal import Platform
 internal import Postgres
 internal import Primitives
 
-/// Why a request to Tenancy is refused. The body is `{"error": "<message>"}`.
+/// Why a request to Tenancy is refused. The body is `{"error": "<message>", "code": "<code>"}`, with what else is worth knowing.
 struct TenancyError: Error, Sendable {
     enum Code: String, Sendable, CaseIterable {
         /// Nobody is signed in.
@@ -23,20 +23,40 @@ struct TenancyError: Error, Sendable {
         case tooMany = "too_many"
         /// A step of the set-up cannot be completed as things are.
         case setupFailed = "setup_failed"
+        /// The last owner of a team cannot leave it or be anything less.
+        case lastOwner = "last_owner"
+        /// Not with the tenant that is one person's.
+        case personalTenant = "personal_tenant"
+        case slugTaken = "slug_taken"
+        case alreadyInvited = "already_invited"
+        case alreadyMember = "already_member"
+        /// The invitation is spent, revoked, over, unknown or somebody else's: nobody learns which.
+        case invitationInvalid = "invitation_invalid"
+        /// The tenant's status does not allow it.
+        case wrongStatus = "wrong_status"
+        case suspendedByOperator = "suspended_by_operator"
+        /// The token was not issued in a session, or the session is over.
+        case noSession = "no_session"
+        /// It was done a moment ago.
+        case tooSoon = "too_soon"
+        /// The plan's monthly limit.
+        case usageLimitReached = "usage_limit_reached"
         case unavailable
         case internalError = "internal_error"
 
         var status: HTTPStatus {
             switch self {
             case .unauthorized: .unauthorized
-            case .invalidRequest: .badRequest
-            case .noTenant, .forbidden: .forbidden
-            case .notFound: .notFound
+            case .invalidRequest, .noSession: .badRequest
+            case .noTenant, .forbidden, .suspendedByOperator: .forbidden
+            case .notFound, .invitationInvalid: .notFound
             case .methodNotAllowed: .methodNotAllowed
             case .requestTimeout: .requestTimeout
             case .bodyTooLarge: .contentTooLarge
-            case .tooMany: .conflict
             case .setupFailed: .unprocessableContent
+            case .tooMany, .lastOwner, .personalTenant, .slugTaken, .alreadyInvited, .alreadyMember, .wrongStatus:
+                .conflict
+            case .tooSoon, .usageLimitReached: .tooManyRequests
             case .unavailable: .serviceUnavailable
             case .internalError: .internalServerError
             }
@@ -48,6 +68,10 @@ struct TenancyError: Error, Sendable {
     var message: String
     /// For the log alone.
     var cause: (any Error)?
+    /// Further members of the body.
+    var details: JSONObject = [:]
+    /// When it may work; for the field `Retry-After`.
+    var retryAfter: Duration?
 
     init(_ code: Code, _ message: String, cause: (any Error)? = nil) {
         self.code = code
@@ -83,13 +107,25 @@ extension TenancyError {
     }
 
     private init(sqlState error: PostgresError) {
+        if let limit = UsageLimitReached(error) {
+            self.init(.usageLimitReached, limit.message, cause: error)
+            details = ["limit": .object(limit.details)]
+            retryAfter = limit.retryAfter
+            return
+        }
+        // What functions of the schema refuse: the detail is a code of ours.
+        if error.sqlState?.hasPrefix("PT") == true, let code = error.detail.flatMap(Code.init(rawValue:)) {
+            self.init(code, error.message)
+            return
+        }
         switch error.sqlState {
         case "42501": self.init(.forbidden, "Forbidden", cause: error)
         case "54000": self.init(.tooMany, "Too many API keys", cause: error)
         case "22P05", "22021":
             self.init(.invalidRequest, "The request holds a character that cannot be stored", cause: error)
+        case "23503": self.init(.invalidRequest, "A value names what is not there", cause: error)
         case "23514": self.init(.invalidRequest, "A value is out of bounds", cause: error)
-        case "53300", "57014", "57P01", "57P02", "57P03":
+        case "53300", "55P03", "57014", "57P01", "57P02", "57P03":
             self.init(.unavailable, "The database is not available", cause: error)
         default: self.init(.internalError, "Internal error", cause: error)
         }
@@ -110,8 +146,11 @@ extension TenancyError {
 
     /// The one response mapping.
     var response: HTTPResponse {
-        var response = HTTPResponse.json(["error": .string(message)], status: code.status)
-        if code == .unavailable { response.headers.append("Retry-After", "1") }
+        var body: JSONObject = ["error": .string(message), "code": .string(code.rawValue)]
+        for (name, value) in details { body[name] = value }
+        var response = HTTPResponse.json(.object(body), status: code.status)
+        let pause = retryAfter ?? (code == .unavailable ? .seconds(1) : nil)
+        if let pause { response.headers.append("Retry-After", "\(max(1, pause.components.seconds))") }
         if let cause = cause as? HTTPError {
             for field in cause.headers.fields { response.headers.append(field.name, field.value) }
         }

@@ -4,7 +4,7 @@ package import Platform
 package import Postgres
 package import Primitives
 
-/// A signed-in person's profile and the API keys of their tenant, under `/api/user`.
+/// Tenants, members, invitations, use, and what people keep in their tenant, under `/api`.
 ///
 /// Every statement runs as the person, under row level security; the service adds no conditions of its own on tenants.
 package struct TenancyService: Sendable {
@@ -13,12 +13,15 @@ package struct TenancyService: Sendable {
     let access: AccessControl
     let vault: SecretVault
     let validator: KeyValidator
-    private let log: Log
+    let parts: TenancyParts
+    let log: Log
 
-    /// - Parameter database: logs in as `authenticator`.
+    /// - Parameters:
+    ///   - database: logs in as `authenticator`.
+    ///   - parts: what comes from other services.
     package init(
         configuration: TenancyConfiguration = TenancyConfiguration(), database: Database, access: AccessControl,
-        vault: SecretVault, validator: KeyValidator, log: Log
+        vault: SecretVault, validator: KeyValidator, parts: TenancyParts = TenancyParts(), log: Log
     ) {
         precondition(configuration.maxSecretBytes <= TenancyConfiguration.secretByteLimit, "the database has less room")
         self.configuration = configuration
@@ -26,11 +29,17 @@ package struct TenancyService: Sendable {
         self.access = access
         self.vault = vault
         self.validator = validator
+        self.parts = parts
         self.log = log.with(.field("service", "tenancy"))
     }
 
-    /// Adds the routes of `/api/user`.
+    /// Adds the routes.
     package func register(on router: inout Router) {
+        registerTenants(on: &router)
+        registerMembers(on: &router)
+        registerInvitations(on: &router)
+        registerReports(on: &router)
+        registerAdministration(on: &router)
         router.group("/api/user", errors: answer) { router in
             let maxBytes = configuration.maxBodyBytes
             router.on(.get, "/api/user/api-keys", listKeys)
@@ -77,6 +86,17 @@ package struct TenancyService: Sendable {
         response.headers.append("Content-Type", "application/json")
         response.headers.append("Cache-Control", "private, no-store")
         return response
+    }
+
+    /// The value of a query of one row and one column, as it is.
+    func answer(_ result: PostgresResult) throws -> HTTPResponse {
+        guard result.rowCount == 1, !result.isNull(0, 0) else { throw TenancyError.noTenant }
+        return privateJSON(result.value(0, 0))
+    }
+
+    /// A group of routes under `/api` with Tenancy's way of answering errors.
+    func group(_ path: String, on router: inout Router, _ build: (inout Router) -> Void) {
+        router.group(path, errors: answer, build)
     }
 
     /// The one place that turns errors into responses.

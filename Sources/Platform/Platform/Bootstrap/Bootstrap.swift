@@ -48,12 +48,12 @@ package struct Bootstrap: Sendable {
     /// The roles that log in, and so have passwords.
     package static let loginRoles = [
         "authenticator", "postgres", "supabase_auth_admin", "supabase_storage_admin", "atoll_storage",
-        "atoll_vectors",
+        "atoll_vectors", "atoll_tenancy",
     ]
     /// Every role the platform makes.
     package static let roles =
         loginRoles + [
-            "anon", "authenticated", "service_role", "supabase_realtime_admin", "atoll_tenancy", "atoll_jobs",
+            "anon", "authenticated", "service_role", "supabase_realtime_admin", "atoll_jobs",
         ]
     /// The owner of what a project's migrations make.
     package static let projectRole = "postgres"

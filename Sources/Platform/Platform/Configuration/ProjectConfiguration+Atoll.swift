@@ -23,6 +23,7 @@ extension ProjectConfiguration {
         package var rest = REST()
         package var storage = StorageFiles()
         package var tenancy = Tenancy()
+        package var limits = Limits()
         package var vectors = Vectors()
         package var mail = Mail()
 
@@ -71,6 +72,8 @@ extension ProjectConfiguration {
             Field.section("rest", \.rest, "REST beyond `[api]`.")
             Field.section("storage", \.storage, "Storage beyond `[storage]`.")
             Field.section("tenancy", \.tenancy, "Tenants.")
+            Field.section(
+                "limits", \.limits, "How often signed-in people may call `/rest`, `/storage`, `/vectors` and `/api`.")
             Field.section("vectors", \.vectors, "Vectors: Qdrant's REST API.")
             Field.section("mail", \.mail, "Mail beyond `[auth.email.smtp]` and `[inbucket]`.")
         }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-import HTTP
+package import HTTP
+package import Platform
 import Postgres
-import Primitives
+package import Primitives
 
 /// The refresh grant of `POST /token`.
 extension AuthService {
@@ -157,7 +158,7 @@ extension AuthService {
             t.token, t.revoked, t.updated_at, s.id as session_id, s.user_id, s.created_at as session_created_at,
             s.refreshed_at at time zone 'utc' as session_refreshed_at, s.not_after, s.aal, active.token as active_token,
             active.parent as active_parent, clock_timestamp() as now,
-            \(SessionFacts.methods) as methods
+            \(SessionFacts.methods) as methods, \(SessionFacts.tenant) as session_tenant
         from auth.refresh_tokens as t
         left join auth.sessions as s on s.id = t.session_id
         left join lateral (
@@ -224,6 +225,50 @@ extension AuthService {
                 where id = \(sessionID)
                 """,
             ]
+        }
+    }
+}
+
+/// Switching tenant: a refresh of the session without its refresh token.
+extension AuthService {
+    /// Has a session work in another tenant of its user from now on, and rotates its refresh token: access tokens issued before
+    /// go on naming the tenant they were issued for.
+    ///
+    /// The tenant stays with the session. Each refresh asks anew whether the user may work in it, and falls back to the
+    /// account's own tenant.
+    ///
+    /// - Parameters:
+    ///   - user: whose session it is, by a token that was verified.
+    /// - Returns: the session as every sign-in answers it, already committed.
+    /// - Throws: ``AuthError`` for a user who may not sign in, and as a refresh does.
+    package func switchTenant(
+        of user: UUID, session: UUID, to tenant: UUID, _ request: HTTPRequest
+    ) async throws -> TenantSwitch {
+        try await database.withTransaction(
+            settings: [(name: "lock_timeout", value: "\(configuration.refreshLockTimeout.wholeMilliseconds)ms")],
+            statementTimeout: configuration.statementTimeout
+        ) { transaction in
+            let found = try await transaction.run([
+                "select s.id from auth.sessions as s where s.id = \(session) and s.user_id = \(user) for update",
+                """
+                select t.token
+                from auth.refresh_tokens as t
+                where t.session_id = \(session) and not coalesce(t.revoked, false)
+                order by t.id desc
+                limit 1
+                """,
+                "select tenancy.session_tenant(\(user), \(tenant)) as tenant",
+            ])
+            guard found[0].rowCount == 1, let current = found[1].onlyRow?["token"].string else { return .noSession }
+            guard found[2].onlyRow?["tenant"].uuid == tenant else { return .notAMember }
+            try await transaction.run([
+                "update auth.sessions set tenant_id = \(tenant) where id = \(session)",
+                "select from tenancy.note_switch(\(user), \(tenant), \(request.id))",
+            ])
+            switch try await refresh(StoredRefreshToken(text: current), in: transaction, request) {
+            case .refreshed(let refreshed): return .switched(refreshed.session.json)
+            case .refused(let error): throw error
+            }
         }
     }
 }

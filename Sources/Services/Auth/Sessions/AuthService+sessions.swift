@@ -88,6 +88,7 @@ extension AuthService {
         _ request: HTTPRequest, in transaction: PostgresTransaction? = nil
     ) async throws -> IssuedSession {
         let now = Timestamp.now()
+        let user = user.working(in: facts.tenantID)
         var claims = issuer.claims(for: user, in: facts, now: now)
         let answer = try await hooks.call(
             .customAccessToken,

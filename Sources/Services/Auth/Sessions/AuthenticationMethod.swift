@@ -47,6 +47,8 @@ struct SessionFacts: Sendable {
     /// `aal1` or `aal2`.
     var assuranceLevel: String
     var methods: [AuthenticationEntry]
+    /// The tenant the session was switched to, if its user may still work in it; nil for the account's own.
+    var tenantID: UUID?
 }
 
 extension SessionFacts {
@@ -62,14 +64,19 @@ extension SessionFacts {
         )
         """
 
+    /// The tenant that a row of `auth.sessions` as `s` was switched to, while its user belongs to it.
+    static let tenant: PostgresQuery =
+        "case when s.tenant_id is not null then tenancy.session_tenant(s.user_id, s.tenant_id) end"
+
     /// Selects what ``init(id:row:)`` reads.
     static func selection(id: UUID) -> PostgresQuery {
-        "select s.aal, \(methods) as methods from auth.sessions as s where s.id = \(id)"
+        "select s.aal, \(methods) as methods, \(tenant) as session_tenant from auth.sessions as s where s.id = \(id)"
     }
 
     init(id: UUID, row: PostgresRow) {
         self.id = id
         assuranceLevel = row["aal"].string ?? "aal1"
+        tenantID = row["session_tenant"].uuid
         methods = (row["methods"].json?.arrayValue ?? []).compactMap { entry in
             guard let method = entry["method"]?.stringValue,
                 let at = entry["at"]?.stringValue.flatMap({ Timestamp($0) })

@@ -25,6 +25,15 @@ struct AuthUser: Sendable {
     /// The remaining members of the wire form, by their names there, in its order; those not set are left out.
     private var optionalMembers: [(name: String, value: String)]
 
+    /// The user as a session sees it that works in a tenant; nil for the account's own.
+    func working(in tenant: UUID?) -> AuthUser {
+        guard let tenant, var metadata = appMetadata.objectValue else { return self }
+        metadata["tenant_id"] = .string(tenant.description)
+        var user = self
+        user.appMetadata = .object(metadata)
+        return user
+    }
+
     func isBanned(at moment: Timestamp) -> Bool {
         bannedUntil.map { $0 > moment } ?? false
     }

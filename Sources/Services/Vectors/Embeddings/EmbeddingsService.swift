@@ -13,17 +13,19 @@ package struct EmbeddingsService: Sendable {
     private let configuration: EmbeddingsConfiguration
     private let client: EmbeddingsClient
     private let vectors: VectorsService
+    private let usage: UsageMeter
     private let openSecret: OpenSecret
     private let log: Log
 
     /// - Parameter vectors: stores what is embedded, as its own requests do.
     package init(
         configuration: EmbeddingsConfiguration, client: HTTPClient, vectors: VectorsService, log: Log,
-        openSecret: @escaping OpenSecret
+        meter: UsageMeter, openSecret: @escaping OpenSecret
     ) {
         self.configuration = configuration
         self.client = EmbeddingsClient(configuration: configuration, client: client)
         self.vectors = vectors
+        usage = meter
         self.openSecret = openSecret
         self.log = log.with(.field("service", "embeddings"))
     }
@@ -48,16 +50,22 @@ package struct EmbeddingsService: Sendable {
                 .badRequest,
                 "the tenant has no key `\(configuration.secretName)`: store it with POST /api/user/api-keys")
         }
-        let start = ContinuousClock.now
-        let answer = try await client.embed(
-            body.texts, model: body.model, dimensions: body.dimensions, key: key, on: request.loop)
-        try await meter(answer, ContinuousClock.now - start, caller)
-        guard let target = body.target else { return Self.list(answer) }
-        let version = try await vectors.store(answer.vectors, target, caller)
-        return .json([
-            "stored": JSON(target.points.count), "operation_id": JSON(version), "model": .string(answer.model),
-            "usage": ["prompt_tokens": JSON(answer.tokens), "total_tokens": JSON(answer.tokens)],
-        ])
+        let (answer, charge) = try await metered(body, caller) {
+            try await client.embed(
+                body.texts, model: body.model, dimensions: body.dimensions, key: key, on: request.loop)
+        }
+        var response: HTTPResponse
+        if let target = body.target {
+            let version = try await vectors.store(answer.vectors, target, caller)
+            response = .json([
+                "stored": JSON(target.points.count), "operation_id": JSON(version), "model": .string(answer.model),
+                "usage": ["prompt_tokens": JSON(answer.tokens), "total_tokens": JSON(answer.tokens)],
+            ])
+        } else {
+            response = Self.list(answer)
+        }
+        if let warning = charge.header { response.headers.append("X-Usage-Warning", warning) }
+        return response
     }
 
     /// The form of OpenAI's own answer.
@@ -75,21 +83,37 @@ package struct EmbeddingsService: Sendable {
         ])
     }
 
-    /// What was used counts also when storing fails afterwards: the API has been paid.
-    private func meter(_ answer: EmbeddingsClient.Answer, _ time: Duration, _ caller: Caller) async throws {
-        let cents = (answer.tokens * configuration.centsPerMillionTokens + 999_999) / 1_000_000
-        try await vectors.run(
-            [
-                """
-                select from tenancy.record_usage(
-                    \(configuration.secretName), '/api/embeddings', \(cents)::integer, \(answer.tokens)::bigint,
-                    \(Int(time.inSeconds * 1000))::integer)
-                """
-            ], caller)
+    /// Charges the tenant for about what the call will cost, makes it, and puts in what it did cost: so that calls at once do not go over the
+    /// plan together. What was used counts also when storing fails afterwards: the API has been paid.
+    ///
+    /// - Throws: ``UsageLimitReached``, before anything is asked of the API.
+    private func metered(
+        _ body: EmbeddingsRequest, _ caller: Caller, _ call: () async throws -> EmbeddingsClient.Answer
+    ) async throws -> (EmbeddingsClient.Answer, UsageMeter.Charge) {
+        // A token is about four bytes of English; elsewhere fewer, which settling corrects.
+        let estimate = body.texts.reduce(0) { $0 + $1.utf8.count / 4 + 1 }
+        let charge = try await usage.charge(use(tokens: estimate), to: caller.principal, isEstimate: true)
+        let start = ContinuousClock.now
+        let answer: EmbeddingsClient.Answer
+        do { answer = try await call() } catch {
+            try await usage.settle(charge, use(tokens: 0), by: caller.principal)
+            throw error
+        }
+        try await usage.settle(
+            charge, use(tokens: answer.tokens, ContinuousClock.now - start), by: caller.principal)
+        return (answer, charge)
+    }
+
+    private func use(tokens: Int, _ duration: Duration? = nil) -> UsageMeter.Use {
+        UsageMeter.Use(
+            configuration.secretName, endpoint: "/api/embeddings",
+            cost: (tokens * configuration.centsPerMillionTokens + 999_999) / 1_000_000, tokens: tokens,
+            duration: duration)
     }
 
     /// The one place that turns errors into responses, in the form of `/api`.
     private func answer(_ error: any Error, to request: HTTPRequest) -> HTTPResponse {
+        if let limit = error as? UsageLimitReached { return limit.response }
         let error = VectorsError(error)
         if let cause = error.cause, error.code.status.code >= 500 {
             log.error(

@@ -26,7 +26,8 @@ begin
                 ('supabase_auth_admin', 'login noinherit'),
                 ('supabase_storage_admin', 'login noinherit'),
                 ('supabase_realtime_admin', 'nologin noinherit'),
-                ('atoll_tenancy', 'nologin noinherit'),
+                -- Removes deleted tenants and sends invitations in the background.
+                ('atoll_tenancy', 'login noinherit'),
                 -- Builds the indexes of vectors in the background.
                 ('atoll_vectors', 'login noinherit'),
                 ('atoll_jobs', 'nologin noinherit')

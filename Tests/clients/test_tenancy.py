@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teams, invitations, switching, limits and the views of the starter blueprint, with the official client: three accounts that
+must not meet, but where they are members of one team."""
+
+import base64
+import io
+import json
+import subprocess
+import tarfile
+import time
+import uuid
+
+import httpx
+import pytest
+from postgrest.exceptions import APIError
+
+from atoll_server import ROOT, AtollServer, binary, sql_files
+from inbox import Inbox
+from people import PASSWORD, Person, anonymous, service
+
+BLUEPRINT = ROOT / "Sources" / "System" / "CAssets" / "sql" / "blueprints" / "starter" / "migrations"
+TABLES = """
+create table public.documents (
+    id bigint generated always as identity primary key,
+    tenant_id uuid not null default tenancy.current_tenant(),
+    title text not null
+);
+alter table public.documents enable row level security;
+create policy documents_of_the_tenant on public.documents for all to authenticated
+    using (tenant_id = (select tenancy.current_tenant()))
+    with check (tenant_id = (select tenancy.current_tenant()));
+insert into storage.buckets (id, name) values ('files', 'files');
+create policy files_of_a_person on storage.objects for all to authenticated
+    using (bucket_id = 'files' and owner_id = (select auth.uid())::text)
+    with check (bucket_id = 'files' and owner_id = (select auth.uid())::text);
+"""
+CONFIG = """
+[auth.rate_limit]
+sign_in_sign_ups = 1000
+[atoll.tenancy]
+invitation_pause = "0s"
+deletion_grace = "1s"
+[atoll.storage]
+sweep_interval = "1s"
+"""
+
+
+@pytest.fixture(scope="module")
+def atoll():
+    migrations = {**sql_files(BLUEPRINT), "20260201000000_create_documents.sql": TABLES}
+    with AtollServer(migrations=migrations, config=CONFIG) as server:
+        yield server
+
+
+@pytest.fixture
+def inbox(atoll):
+    return Inbox(atoll)
+
+
+@pytest.fixture
+def ann(atoll):
+    return Person(atoll, "ann")
+
+
+@pytest.fixture
+def bob(atoll):
+    return Person(atoll, "bob")
+
+
+@pytest.fixture
+def eve(atoll):
+    return Person(atoll, "eve")
+
+
+def call(atoll, person, method, path, body=None, expect=200):
+    """A request to /api with a person's present token, or a session's."""
+    token = person if isinstance(person, str) else person.client.auth.get_session().access_token
+    answer = httpx.request(
+        method, f"{atoll.url}/api{path}", headers={"Authorization": f"Bearer {token}"}, json=body, timeout=30
+    )
+    assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
+    return answer.json() if "json" in answer.headers.get("content-type", "") else answer
+
+
+def claims(token):
+    part = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+
+
+def tenant_of(token):
+    return claims(token)["app_metadata"]["tenant_id"]
+
+
+def switch(atoll, person, tenant):
+    """Has the person's client go on with the session of another tenant, as an application would."""
+    session = call(atoll, person, "POST", "/tenants/switch", {"tenant_id": tenant})
+    person.client.auth.set_session(session["access_token"], session["refresh_token"])
+    return session
+
+
+def team(atoll, owner, name="Acme"):
+    return call(atoll, owner, "POST", "/tenants", {"name": name}, expect=201)["tenant"]["id"]
+
+
+def invite(atoll, inbox, owner, email, role="member"):
+    call(atoll, owner, "POST", "/invitations", {"email": email, "role": role}, expect=201)
+    return httpx.URL(inbox.link(email)).params["token"]
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_strangers_reach_nothing_of_a_team(atoll, ann, bob):
+    tenant = team(atoll, ann)
+    call(atoll, bob, "POST", "/tenants/switch", {"tenant_id": tenant}, expect=404)
+    call(atoll, bob, "POST", "/tenants/switch", {"tenant_id": str(uuid.uuid4())}, expect=404)
+    call(atoll, bob, "POST", "/tenants/switch", {"tenant_id": "x"}, expect=400)
+    for action in ("suspend", "resume", "restore"):
+        call(atoll, bob, "POST", f"/tenants/{tenant}/{action}", expect=404)
+    call(atoll, bob, "DELETE", f"/tenants/{tenant}", expect=404)
+    assert [each["id"] for each in call(atoll, bob, "GET", "/tenants")["tenants"]] == [tenant_of(bob.session.access_token)]
+    for path in ("/tenants", "/members", "/invitations", "/usage", "/audit"):
+        assert httpx.get(f"{atoll.url}/api{path}").status_code == 401
+        assert httpx.get(f"{atoll.url}/api{path}", headers={"apikey": atoll.status["ANON_KEY"]}).status_code == 401
+
+
+def test_a_token_of_no_session_switches_nothing(atoll, ann):
+    tenant = team(atoll, ann)
+    token = atoll.command("gen", "bearer-jwt", "--role", "authenticated", "--sub", ann.id).strip()
+    assert call(atoll, token, "POST", "/tenants/switch", {"tenant_id": tenant}, expect=400)["code"] == "no_session"
+
+
+# --- Teams ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_team_shares_rows_and_others_see_none(atoll, inbox, ann, bob, eve):
+    tenant = team(atoll, ann)
+    home = tenant_of(ann.session.access_token)
+    ann.client.table("documents").insert({"title": "at home"}).execute()
+    session = switch(atoll, ann, tenant)
+    assert tenant_of(session["access_token"]) == tenant
+    assert session["user"]["app_metadata"]["tenant_id"] == tenant
+    assert ann.client.auth.get_user().user.app_metadata["tenant_id"] == tenant
+    ann.client.table("documents").insert({"title": "in the team"}).execute()
+    assert [row["title"] for row in ann.client.table("documents").select("title").execute().data] == ["in the team"]
+
+    token = invite(atoll, inbox, ann, bob.email)
+    assert call(atoll, eve, "POST", "/invitations/accept", {"token": token}, expect=404)["code"] == "invitation_invalid"
+    assert call(atoll, bob, "POST", "/invitations/accept", {"token": token})["tenant_id"] == tenant
+    # A member, but working at home still.
+    assert bob.client.table("documents").select("*").execute().data == []
+    switch(atoll, bob, tenant)
+    assert [row["title"] for row in bob.client.table("documents").select("title").execute().data] == ["in the team"]
+    assert eve.client.table("documents").select("*").execute().data == []
+    with pytest.raises(APIError) as refusal:
+        eve.client.table("documents").insert({"title": "forged", "tenant_id": tenant}).execute()
+    assert refusal.value.code == "42501"
+
+    # The tenant stays with the session over refreshes, until the membership ends: then the token is worth nothing at once,
+    # and the next one is the account's own again.
+    refreshed = bob.client.auth.refresh_session().session
+    assert tenant_of(refreshed.access_token) == tenant
+    call(atoll, ann, "DELETE", f"/members/{bob.id}")
+    assert bob.client.table("documents").select("*").execute().data == []
+    assert call(atoll, bob, "GET", "/members", expect=403)["code"] == "no_tenant"
+    refreshed = bob.client.auth.refresh_session().session
+    assert tenant_of(refreshed.access_token) != tenant
+    # And the other session of the same person was in the other tenant all the time.
+    other = anonymous(atoll)
+    signed_in = other.auth.sign_in_with_password({"email": ann.email, "password": PASSWORD}).session
+    assert tenant_of(signed_in.access_token) == home
+    switch(atoll, ann, home)
+    assert [row["title"] for row in ann.client.table("documents").select("title").execute().data] == ["at home"]
+
+
+def test_a_refresh_token_from_before_the_switch_still_works_once(atoll, ann):
+    """As a tab does that has not heard of it: it is answered with the session's present token."""
+    tenant = team(atoll, ann)
+    before = ann.client.auth.get_session().refresh_token
+    call(atoll, ann, "POST", "/tenants/switch", {"tenant_id": tenant})
+    session = anonymous(atoll).auth.refresh_session(before).session
+    assert tenant_of(session.access_token) == tenant
+
+
+def test_somebody_new_accepts_by_signing_up(atoll, inbox, ann):
+    tenant = team(atoll, ann)
+    switch(atoll, ann, tenant)
+    email = f"new-{uuid.uuid4().hex[:8]}@example.com"
+    token = invite(atoll, inbox, ann, email, role="admin")
+    client = anonymous(atoll)
+    session = client.auth.sign_up(
+        {"email": email, "password": PASSWORD, "options": {"data": {"invitation_token": token, "full_name": "New"}}}
+    ).session
+    assert "invitation_token" not in session.user.user_metadata
+    roles = {each["id"]: each["role"] for each in call(atoll, session.access_token, "GET", "/tenants")["tenants"]}
+    assert roles[tenant] == "admin"
+
+
+def test_suspension_closes_a_team_at_once(atoll, ann):
+    tenant = team(atoll, ann)
+    switch(atoll, ann, tenant)
+    ann.client.table("documents").insert({"title": "kept"}).execute()
+    atoll.command("tenants", "suspend", tenant, "--reason", "unpaid")
+    assert ann.client.table("documents").select("*").execute().data == []
+    refused = call(atoll, ann, "POST", "/tenants/current/resume", expect=403)
+    assert refused["code"] == "suspended_by_operator"
+    shown = json.loads(atoll.command("tenants", "show", tenant, "-o", "json"))
+    assert (shown["status"], shown["suspension_reason"], shown["owner"]) == ("suspended", "unpaid", ann.email)
+    atoll.command("tenants", "resume", tenant)
+    assert len(ann.client.table("documents").select("*").execute().data) == 1
+
+
+# --- Deleting and exporting ---------------------------------------------------------------------------------------------
+
+
+def test_a_deleted_team_is_exported_first_and_then_gone(atoll, ann, bob, tmp_path):
+    tenant = team(atoll, ann)
+    switch(atoll, ann, tenant)
+    ann.client.table("documents").insert({"title": 'quotes " and \\ and ü'}).execute()
+    bob.client.table("documents").insert({"title": "bob's"}).execute()
+    content = b"content " * 100_000
+    ann.client.storage.from_("files").upload(f"{ann.id}/a.bin", content)
+    call(atoll, ann, "POST", "/user/api-keys", {"service_name": "openai", "api_key": "sk-very-secret"})
+
+    answer = httpx.get(
+        f"{atoll.url}/api/tenants/current/export",
+        headers={"Authorization": f"Bearer {ann.client.auth.get_session().access_token}"},
+        timeout=60,
+    )
+    assert answer.status_code == 200
+    own = tarfile.open(fileobj=io.BytesIO(answer.content))
+    file = tmp_path / "tenant.tar"
+    atoll.command("tenants", "export", tenant, "--output", file)
+    for archive in (own, tarfile.open(file)):
+        names = archive.getnames()
+        assert names[-1] == "manifest.json"
+        rows = archive.extractfile("public/documents.ndjson").read().splitlines()
+        assert [json.loads(row)["title"] for row in rows] == ['quotes " and \\ and ü']
+        assert archive.extractfile(f"storage/files/{ann.id}/a.bin").read() == content
+        secrets = [json.loads(row) for row in archive.extractfile("tenancy/secrets.ndjson").read().splitlines()]
+        assert [each["service_name"] for each in secrets] == ["openai"]
+        everything = b"".join(archive.extractfile(name).read() for name in names)
+        assert b"sk-very-secret" not in everything and b"v1." not in everything
+        assert bob.email.encode() not in everything
+
+    call(atoll, ann, "DELETE", "/tenants/current")
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        left = subprocess.run(
+            [binary(), "tenants", "show", tenant, "--workdir", atoll.folder], capture_output=True, text=True
+        )
+        files = list((atoll.folder / ".atoll" / "storage").rglob("*")) if left.returncode else []
+        if left.returncode == 1 and not any(each.is_file() and each.stat().st_size == len(content) for each in files):
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("the tenant, or its file, is still there")
+    backend = service(atoll)
+    assert backend.table("documents").select("id").eq("tenant_id", tenant).execute().data == []
+    assert len(bob.client.table("documents").select("*").execute().data) == 1
+    # Her token falls back to her own tenant.
+    assert tenant_of(ann.client.auth.refresh_session().session.access_token) != tenant
+
+
+# --- The starter blueprint: what applications were written against ---------------------------------------------------------
+
+
+def test_profiles_are_ones_own(atoll, ann, bob):
+    row = ann.client.table("user_profiles").select("*").eq("user_id", ann.id).single().execute().data
+    assert (row["email"], row["subscription_tier"], row["api_usage_limit"], row["api_usage_current"]) == (
+        ann.email, "free", 1000, 0,
+    )
+    changed = (
+        ann.client.table("user_profiles").update({"full_name": "Ann", "setup_completed": True}).eq("user_id", ann.id).execute()
+    )
+    assert changed.data[0]["full_name"] == "Ann" and changed.data[0]["setup_completed"] is True
+    assert ann.client.table("profiles").select("full_name").eq("id", ann.id).single().execute().data == {"full_name": "Ann"}
+    ann.client.table("profiles").update({"company": "Acme"}).eq("id", ann.id).execute()
+    assert bob.client.table("user_profiles").select("user_id").execute().data == [{"user_id": bob.id}]
+    assert bob.client.table("user_profiles").update({"full_name": "x"}).eq("user_id", ann.id).execute().data == []
+    with pytest.raises(APIError) as refusal:
+        ann.client.table("user_profiles").update({"subscription_tier": "enterprise"}).eq("user_id", ann.id).execute()
+    assert refusal.value.code == "42501"
+    with pytest.raises(APIError):
+        anonymous(atoll).table("user_profiles").select("*").execute()
+
+
+def test_keys_are_listed_and_never_shown(atoll, ann, bob):
+    call(atoll, ann, "POST", "/user/api-keys", {"service_name": "openai", "api_key": "sk-ann"})
+    keys = (
+        ann.client.table("user_api_keys")
+        .select("service_name, is_active, created_at").eq("user_id", ann.id).eq("is_active", True).execute().data
+    )
+    assert [(key["service_name"], key["is_active"]) for key in keys] == [("openai", True)]
+    assert bob.client.table("user_api_keys").select("*").execute().data == []
+    for client in (ann.client, service(atoll)):
+        assert all("envelope" not in row for row in client.table("user_api_keys").select("*").execute().data)
+        with pytest.raises(APIError):
+            client.table("user_api_keys").select("encrypted_key").execute()
+    with pytest.raises(APIError, match="sealed by the server"):
+        ann.client.table("user_api_keys").insert({"service_name": "x", "user_id": ann.id}).execute()
+    ann.client.table("user_api_keys").update({"is_active": False}).eq("service_name", "openai").execute()
+    assert len(ann.client.table("user_api_keys").delete().eq("service_name", "openai").execute().data) == 1
+
+
+def track_api_usage(client, user_id, service_name, cost_cents=1):
+    """As the agents of the guide do it, word for word."""
+    return client.rpc(
+        "increment_api_usage", {"p_user_id": user_id, "p_service_name": service_name, "p_cost_cents": cost_cents}
+    ).execute()
+
+
+def test_use_is_metered_and_refused_beyond_the_plan(atoll, ann, bob):
+    agent = service(atoll)
+    track_api_usage(agent, ann.id, "twitter", 900)
+    track_api_usage(ann.client, ann.id, "openai", 90)
+    profile = ann.client.table("user_profiles").select("api_usage_current").single().execute().data
+    assert profile == {"api_usage_current": 990}
+    logs = ann.client.table("api_usage_logs").select("service_name, cost_cents").order("created_at").execute().data
+    assert logs == [{"service_name": "twitter", "cost_cents": 900}, {"service_name": "openai", "cost_cents": 90}]
+    assert bob.client.table("api_usage_logs").select("*").execute().data == []
+    for client in (agent, ann.client):
+        with pytest.raises(APIError) as refusal:
+            track_api_usage(client, ann.id, "openai", 11)
+        assert refusal.value.code == "usage_limit_reached"
+        details = json.loads(refusal.value.details)
+        assert (details["metric"], details["limit"], details["used"]) == ("cost_cents", 1000, 990)
+    answer = httpx.post(
+        f"{atoll.url}/rest/v1/rpc/increment_api_usage",
+        headers={"apikey": atoll.status["SERVICE_ROLE_KEY"]},
+        json={"p_user_id": ann.id, "p_service_name": "openai", "p_cost_cents": 11},
+    )
+    assert answer.status_code == 429
+    assert 0 < int(answer.headers["retry-after"]) < 32 * 86_400
+    # In somebody else's name nobody meters, and nobody else pays for it.
+    with pytest.raises(APIError) as refusal:
+        track_api_usage(bob.client, ann.id, "openai", 1)
+    assert refusal.value.code == "42501"
+    assert call(atoll, bob, "GET", "/usage")["used"]["cost_cents"] == 0
+    usage = call(atoll, ann, "GET", "/usage")
+    assert [(each["service_name"], each["cost_cents"]) for each in usage["services"]] == [("openai", 90), ("twitter", 900)]
+    # Another plan gives room at once.
+    atoll.command("tenants", "plan", tenant_of(ann.session.access_token), "pro")
+    track_api_usage(ann.client, ann.id, "openai", 11)
+    assert call(atoll, ann, "GET", "/usage")["plan"]["name"] == "pro"
+    row = ann.client.table("api_usage_logs").insert({"user_id": ann.id, "service_name": "x", "cost_cents": 5}).execute().data
+    assert row[0]["cost_cents"] == 5 and row[0]["id"]
+    agent.rpc("reset_monthly_usage", {}).execute()
+
+
+def test_settings_are_the_tenants(atoll, ann, bob):
+    changed = ann.client.table("user_settings").update({"preferences": {"theme": "dark"}}).eq("user_id", ann.id).execute()
+    assert changed.data[0]["preferences"] == {"theme": "dark"}
+    assert bob.client.table("user_settings").select("preferences").execute().data == [{"preferences": {}}]
+    with pytest.raises(APIError):
+        ann.client.table("user_settings").update({"qdrant_collection": "theirs"}).eq("user_id", ann.id).execute()
+
+
+def test_tenants_are_made_and_seen_as_the_guide_does_it(atoll, ann, bob):
+    slug = f"acme-{uuid.uuid4().hex[:8]}"
+    made = ann.client.table("tenants").insert({"name": "Acme", "slug": slug, "owner_id": ann.id}).execute().data[0]
+    assert (made["slug"], made["owner_id"], made["status"]) == (slug, ann.id, "active")
+    assert slug in [row["slug"] for row in ann.client.table("tenants").select("slug").execute().data]
+    assert slug not in [row["slug"] for row in bob.client.table("tenants").select("slug").execute().data]
+    for row in ({"name": "x", "slug": slug}, {"name": "x", "owner_id": ann.id}):
+        with pytest.raises(APIError):
+            bob.client.table("tenants").insert(row).execute()
+    backend = service(atoll)
+    backend.table("tenant_services").insert(
+        {"tenant_id": made["id"], "service_name": "chatwoot", "service_id": "42", "status": "active"}
+    ).execute()
+    switch(atoll, ann, made["id"])
+    assert ann.client.table("tenant_services").select("service_name, service_id").execute().data == [
+        {"service_name": "chatwoot", "service_id": "42"}
+    ]
+    assert bob.client.table("tenant_services").select("*").execute().data == []
+    actions = [entry["action"] for entry in call(atoll, ann, "GET", "/audit")["entries"]]
+    assert "service.added" in actions and "tenant.created" in actions
+
+
+def test_init_writes_the_blueprint(tmp_path):
+    done = subprocess.run(
+        [binary(), "init", "--blueprint", "starter", "--workdir", tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert sql_files(tmp_path / "supabase" / "migrations") == sql_files(BLUEPRINT)
