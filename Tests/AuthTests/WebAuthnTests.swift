@@ -174,6 +174,45 @@ import Testing
         }
     }
 
+    /// Whatever bytes come, they are refused or read: none stops the process.
+    @Test func bytesThatAreBentAreReadOrRefused() throws {
+        let key = try SecurityKey()
+        let party = RelyingParty(siteURL: "http://127.0.0.1:3000")
+        let options: JSON = ["publicKey": ["challenge": "AAAA"]]
+        let known = try WebAuthnResponse(key.create(options)).registration("AAAA", at: party)
+        var generator = SeededGenerator(seed: 20_261_121)
+        var refusals = 0
+        for round in 0..<4000 {
+            let isNew = round.isMultiple(of: 2)
+            let whole = isNew ? try key.create(options) : try key.get(options)
+            let name = isNew ? "attestationObject" : "authenticatorData"
+            var bytes = try #require(whole["response"]?[name]?.stringValue.flatMap { Base64URL.decode($0) })
+            for _ in 0..<Int.random(in: 1...3, using: &generator) {
+                let index = Int.random(in: 0..<bytes.count, using: &generator)
+                switch Int.random(in: 0..<3, using: &generator) {
+                case 0: bytes[index] = UInt8.random(in: 0...255, using: &generator)
+                case 1: bytes.removeLast(min(bytes.count - 1, index))
+                default: bytes.insert(UInt8.random(in: 0...255, using: &generator), at: index)
+                }
+            }
+            var response = try #require(whole["response"]?.objectValue)
+            response[name] = .string(Base64URL.encode(bytes))
+            var members = try #require(whole.objectValue)
+            members["response"] = .object(response)
+            let bent = try WebAuthnResponse(.object(members))
+            do throws(WebAuthnResponse.Failure) {
+                if isNew {
+                    _ = try bent.registration("AAAA", at: party)
+                } else {
+                    _ = try bent.assertion("AAAA", by: known, of: .zero, at: party)
+                }
+            } catch {
+                refusals += 1
+            }
+        }
+        #expect(refusals > 3000)
+    }
+
     // MARK: What works
 
     @Test func aKeyIsAddedProvedAndRaisesTheSession() async throws {

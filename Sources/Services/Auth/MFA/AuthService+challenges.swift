@@ -8,7 +8,7 @@ import Primitives
 extension AuthService {
     // MARK: Challenge
 
-    /// `POST /factors/{id}/challenge`: for a phone, sends a code to it.
+    /// `POST /factors/{id}/challenge`: for a phone, sends a code to it; for a security key, says what to ask of it.
     func challengeFactor(_ request: HTTPRequest) async throws -> HTTPResponse {
         try limiter.admit(request, .factorChallenge)
         let caller = try await factorCaller(request)
@@ -163,8 +163,7 @@ extension AuthService {
                 return .refused(refusal)
             }
             guard isRight else {
-                return .refused(
-                    AuthError(.mfaVerificationFailed, factor.kind.refusal))
+                return .refused(AuthError(.mfaVerificationFailed, factor.kind.refusal))
             }
             if let credential { try await transaction.query(Self.storing(credential, of: factor)) }
             return .right(try await raise(caller, by: factor, challenge, request, in: transaction))

@@ -89,7 +89,8 @@ extension AuthService {
     private func requireUnknown(_ credential: WebAuthnCredential, in transaction: PostgresTransaction) async throws {
         let id = credential.json["id"]?.stringValue ?? ""
         let found = try await transaction.query(
-            "select from auth.mfa_factors where web_authn_credential ->> 'id' = \(id)")
+            "select from auth.mfa_factors where web_authn_credential is not null and web_authn_credential ->> 'id' = \(id)"
+        )
         guard found.rowCount == 0 else {
             throw AuthError(.webAuthnCredentialExists, "This security key is registered already")
         }
