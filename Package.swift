@@ -110,7 +110,7 @@ let package = Package(
 
         // Product.
         library("Product", "Console", ["Primitives", "Cryptography", "HTTP", "Platform"]),
-        library("Product", "Isolation", ["Primitives", "EventLoop", "Postgres", "Platform"]),
+        library("Product", "Isolation", ["Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres"]),
         library(
             "Product", "Server",
             [
@@ -122,7 +122,7 @@ let package = Package(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Processes", "REST", "Server", "Storage", "Tenancy", "Images", "Isolation", "CLinux",
+                "Processes", "REST", "Server", "Storage", "Tenancy", "Images", "Isolation", "HTTPClient", "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 

@@ -95,7 +95,7 @@ import Testing
             let database = try Database(
                 DatabaseConfiguration(address: address), loops: [loop], log: Log(level: .error))
             let catalog = try await CatalogReader(database).read()
-            let crossings = try await SQLProbe(database, catalog: catalog, settings: LintSettings()).run()
+            let crossings = try await SQLProbe(database, catalog: catalog, settings: LintSettings()).run().crossings
             await database.shutdown()
             return crossings
         }

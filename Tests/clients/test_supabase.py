@@ -98,7 +98,7 @@ def test_rows_are_made_read_changed_and_deleted(alice):
 
     read = alice.client.table("notes").select("id,title").order("title", desc=True).limit(1).execute().data
     assert read == [{"id": made[1]["id"], "title": "two"}]
-    read = alice.client.table("notes").select("title").order("id").offset(1).execute().data
+    read = alice.client.table("notes").select("title").order("title").offset(1).execute().data
     assert read == [{"title": "two"}]
 
     changed = alice.client.table("notes").update({"done": True}).eq("id", made[0]["id"]).execute().data

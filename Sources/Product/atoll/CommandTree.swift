@@ -27,9 +27,8 @@ enum CommandTree {
                     .init(name: "force", summary: "write supabase/config.toml anew when there is one"),
                     .init(
                         name: "blueprint", value: "NAME",
-                        summary:
-                            "begin with migrations: `starter` has views of profiles, settings, keys, use and tenants",
-                        choices: ["starter"]),
+                        summary: "write a first migration too: tables, policies and buckets that keep tenants apart",
+                        choices: InitCommand.blueprints),
                 ],
                 run: InitCommand.run),
             Command(

@@ -38,6 +38,15 @@ enum InitCommand {
         return 0
     }
 
+    /// The names of the blueprints in this program.
+    static var blueprints: [String] {
+        let folder = "sql/blueprints/"
+        let names = Assets.files(under: folder).compactMap {
+            $0.path.dropFirst(folder.count).split(separator: "/").first
+        }
+        return Set(names.map(String.init)).sorted()
+    }
+
     /// The folder's name in the form a project's id has.
     private static func name(of folder: String) -> String {
         let name = folder.split(separator: "/").last.map(String.init) ?? "atoll"

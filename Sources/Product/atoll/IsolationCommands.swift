@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import EventLoop
+internal import Glibc
+internal import HTTPClient
 internal import Isolation
 internal import Platform
 internal import Primitives
@@ -8,20 +11,81 @@ enum IsolationCommands {
     static func check(_ invocation: Invocation) throws -> Int32 {
         let database = try ProjectDatabase(invocation)
         let settings = LintSettings(database.project)
-        let progress = ProgressLine()
-        progress.begin("reading the catalogue")
         let onlyLints = invocation.has("lints-only")
-        let report = try database.use { connection in
-            let catalog = try await CatalogReader(connection).read()
-            let findings = Lint.run(on: catalog, settings)
-            guard !onlyLints else { return IsolationReport(findings: findings, crossings: []) }
-            let crossings = try await SQLProbe(connection, catalog: catalog, settings: settings).run()
-            return IsolationReport(findings: findings, crossings: crossings)
+        let server = onlyLints || invocation.has("offline") ? nil : try server(invocation, database)
+        let callsAll = invocation.has("all-functions")
+        let line = ProbeLine()
+        let progress = ProbeProgress { channel, done, total in line.show(channel, done, of: total) }
+        line.show("reading the catalogue", 0, of: 0)
+        let report: IsolationReport
+        do {
+            report = try database.use { connection in
+                guard let loop = Loop.current else { throw CommandFailure("the check runs on a loop", next: "") }
+                let signals = try SignalSource([SIGINT, SIGTERM], on: loop) { _ in
+                    // Whoever asks twice does not want to wait for the traces to be removed.
+                    if line.isStopping { exit(130) }
+                    line.stop()
+                    progress.stop()
+                }
+                defer { signals.close(on: loop) }
+                let catalog = try await CatalogReader(connection).read()
+                let findings = Lint.run(on: catalog, settings)
+                guard !onlyLints else { return IsolationReport(findings: findings, crossings: []) }
+                let sql = try await SQLProbe(connection, catalog: catalog, settings: settings).run(progress: progress)
+                guard let server else {
+                    let note =
+                        "nothing was tried over HTTP; the server's address is taken from the running project or from --url"
+                    return IsolationReport(findings: findings, crossings: sql.crossings, notes: [note])
+                }
+                let probe = HTTPProbe(
+                    server, database: connection, catalog: catalog, settings: settings, callsAllFunctions: callsAll)
+                let http = try await probe.run(quietFunctions: sql.quietFunctions, on: loop, progress: progress)
+                return IsolationReport(
+                    findings: findings, crossings: sql.crossings + http.crossings,
+                    notes: http.left.map { "could not be taken away: \($0)" })
+            }
+        } catch let interruption as ProbeInterrupted {
+            line.end()
+            Output.printError("\(interruption)")
+            return 130
+        } catch let error as ProbeError {
+            line.end()
+            throw CommandFailure(
+                error.description, next: "see `atoll status`; --offline leaves out what needs the server")
+        } catch let error as HTTPClientError {
+            line.end()
+            throw CommandFailure(
+                "the server could not be asked: \(error)",
+                next: "see `atoll status`; --offline leaves out what needs the server")
         }
-        progress.finish()
+        line.end()
         let format = invocation.value("format").flatMap(IsolationReport.Format.init(rawValue:)) ?? .table
         Output.print(report.text(format))
         return report.fails(at: failureLevel(invocation, otherwise: .error)) ? 1 : 0
+    }
+
+    /// The server to send requests to: the one that `--url` names, else the running project's; nil where there is neither.
+    private static func server(_ invocation: Invocation, _ database: ProjectDatabase) throws -> ProbeServer? {
+        if let url = invocation.value("url") {
+            func key(_ name: String) throws -> SecretString {
+                for variable in ["ATOLL_\(name)", "SUPABASE_\(name)"] {
+                    if let value = getenv(variable) { return SecretString(String(cString: value)) }
+                }
+                throw CommandFailure(
+                    "the keys of the server at \(url) are not known",
+                    next: "set ATOLL_ANON_KEY and ATOLL_SERVICE_ROLE_KEY in the environment")
+            }
+            return ProbeServer(
+                url: url.hasSuffix("/") ? String(url.dropLast()) : url, anonKey: try key("ANON_KEY"),
+                serviceKey: try key("SERVICE_ROLE_KEY"),
+                projectID: getenv("ATOLL_PROJECT_ID").map { String(cString: $0) } ?? "atoll")
+        }
+        guard let project = database.project else { return nil }
+        var server = ProbeServer(
+            url: project.localURL, anonKey: project.secrets.anonKey, serviceKey: project.secrets.serviceRoleKey,
+            projectID: project.configuration.projectID)
+        server.certificateAuthorityFile = project.configuration.api.tls.certificatePath
+        return server
     }
 
     static func advisors(_ invocation: Invocation) throws -> Int32 {
@@ -73,14 +137,19 @@ enum IsolationCommands {
             Command(
                 name: "check", summary: "Look for ways from one tenant to another's data, and try them.",
                 discussion:
-                    "Reads the catalogue for \(Lint.all.count) lints, then makes two probe tenants with rows in every table, of whom one tries to read, add, change, move and delete what is the other's. All of that is one transaction that is undone. Exits with 1 when anything crossed or a lint of the level of --fail-on fired (error by default).",
+                    "Reads the catalogue for \(Lint.all.count) lints. Then two probe tenants with rows in every table are made, of whom one tries to read, add, change, move and delete what is the other's: first by SQL in one transaction that is undone, then over HTTP on the running server with two accounts at @probe.invalid, which are removed again with all that is theirs. Exits with 1 when anything crossed or a lint of the level of --fail-on fired (error by default), with 130 when it was interrupted. With --url the keys are taken from ATOLL_ANON_KEY and ATOLL_SERVICE_ROLE_KEY.",
                 options: [
                     .init(
                         name: "format", value: "FORMAT",
                         summary: "how the report is printed: table, json, junit, sarif",
                         choices: IsolationReport.Format.allCases.map(\.rawValue)),
                     failOption, databaseOption,
+                    .init(name: "url", value: "URL", summary: "the server of the database that --db-url names"),
+                    .init(name: "offline", summary: "try by SQL only, nothing over HTTP"),
                     .init(name: "lints-only", summary: "try nothing, only read the catalogue"),
+                    .init(
+                        name: "all-functions",
+                        summary: "call functions that write over HTTP too; for databases without real tenants"),
                 ], run: check)
         ])
 

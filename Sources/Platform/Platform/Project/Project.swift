@@ -51,6 +51,11 @@ package struct Project: Sendable {
         if let external = configuration.api.externalURL {
             return external.hasSuffix("/") ? String(external.dropLast()) : external
         }
+        return localURL
+    }
+
+    /// The API's address on this machine, past whatever stands before it, without a slash at its end.
+    package var localURL: String {
         let scheme = configuration.api.tls.enabled ? "https" : "http"
         return "\(scheme)://\(Self.reachable(configuration.atoll.host)):\(configuration.api.port)"
     }

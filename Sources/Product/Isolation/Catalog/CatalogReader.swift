@@ -62,10 +62,12 @@ package struct CatalogReader: Sendable {
         catalog.published = Set(results[10].rows.compactMap { $0["relation"].int })
         if results.count > 11 {
             catalog.buckets = results[11].rows.map {
-                Catalog.Bucket(id: $0["id"].string ?? "", isPublic: $0["public"].bool ?? false)
+                Catalog.Bucket(
+                    id: $0["id"].string ?? "", isPublic: $0["public"].bool ?? false, mimeTypes: $0["mime_types"].strings
+                )
             }
         }
-        return catalog
+        return catalog.linked()
     }
 
     /// What each view reads, through other views too.
@@ -320,7 +322,8 @@ package struct CatalogReader: Sendable {
         where b.pubname = 'supabase_realtime'
         """
 
-    private static let buckets: PostgresQuery = "select id, public from storage.buckets order by id"
+    private static let buckets: PostgresQuery =
+        "select id, public, allowed_mime_types as mime_types from storage.buckets order by id"
 }
 
 extension PostgresValue {

@@ -36,6 +36,14 @@ package struct SQLExpression: Sendable, Hashable, ExpressibleByStringLiteral {
 
     package func mentions(anyOf names: some Sequence<String>) -> Bool { names.contains(where: mentions) }
 
+    func mentions(anyOf names: Set<String>) -> Bool {
+        for (index, token) in tokens.enumerated() {
+            guard case .word(let word) = token, names.contains(word) else { continue }
+            if index == 0 || tokens[index - 1] != .word("as") { return true }
+        }
+        return false
+    }
+
     /// The names of the functions it calls, with their schemas where printed.
     package var calls: [Call] {
         var found: [Call] = []

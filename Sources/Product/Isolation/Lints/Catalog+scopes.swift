@@ -15,6 +15,10 @@ extension Catalog {
 
     var projectTables: [Relation] { projectRelations.filter(\.isTable) }
 
+    func isProjectTable(_ relation: Relation) -> Bool {
+        relation.isTable && !relation.isOfExtension && !Self.platformSchemas.contains(relation.schema)
+    }
+
     var projectFunctions: [Function] {
         functions.filter { !Self.platformSchemas.contains($0.schema) && !$0.isOfExtension }
     }
@@ -30,7 +34,7 @@ extension Catalog {
 
     /// The policies of one of the platform's tables, which projects write for themselves.
     func policies(of schema: String, _ name: String) -> [(policy: Policy, table: Relation)] {
-        guard let table = relations.first(where: { $0.schema == schema && $0.name == name }) else { return [] }
+        guard let table = relation(schema, name) else { return [] }
         return policies(of: table).map { ($0, table) }
     }
 
@@ -42,39 +46,28 @@ extension Catalog {
     }
 
     /// The columns that name the tenant of a row.
-    func tenantColumns(of table: Relation) -> [String] {
-        columns(of: table, named: Self.tenantNames, pointingAt: ["tenancy.tenants"])
-    }
+    func tenantColumns(of table: Relation) -> [String] { linking.tenantColumns[table.id] ?? [] }
 
     /// The columns that name the person a row belongs to.
-    func ownerColumns(of table: Relation) -> [String] {
-        let tenants = tenantColumns(of: table)
-        return columns(of: table, named: Self.ownerNames, pointingAt: ["auth.users", "tenancy.profiles"])
-            .filter { !tenants.contains($0) }
-    }
-
-    private func columns(of table: Relation, named names: Set<String>, pointingAt targets: Set<String>) -> [String] {
-        let pointing = foreignKeys.filter {
-            $0.relation == table.id && $0.columns.count == 1 && targets.contains("\($0.targetSchema).\($0.targetName)")
-        }.flatMap(\.columns)
-        return table.columns.map(\.name).filter { names.contains($0) || pointing.contains($0) }
-    }
+    func ownerColumns(of table: Relation) -> [String] { linking.ownerColumns[table.id] ?? [] }
 
     /// Tables that hold rows of one tenant or person each.
-    var scopedTables: [Relation] { projectTables.filter { !scopeColumns(of: $0).isEmpty } }
-
-    /// Columns of this table that lead to a scoped one: a comment's post, an order line's order.
-    func parentColumns(of table: Relation) -> [String] {
-        let scoped = Set(scopedTables.map(\.id))
-        return foreignKeys.filter { $0.relation == table.id && $0.target != table.id && scoped.contains($0.target) }
-            .flatMap(\.columns)
+    var scopedTables: [Relation] {
+        let scoped = linking.scoped
+        return relations.filter { scoped.contains($0.id) }
     }
 
-    private static let tenantNames: Set<String> = [
+    /// Columns of this table that lead to a scoped one: a comment's post, an order line's order.
+    func parentColumns(of table: Relation) -> [String] { linking.parentColumns[table.id] ?? [] }
+
+    /// Whether its rows are of tenants, or hang on rows that are.
+    func isScoped(_ table: Relation) -> Bool { !scopeColumns(of: table).isEmpty || !parentColumns(of: table).isEmpty }
+
+    static let tenantNames: Set<String> = [
         "tenant_id", "tenant", "org_id", "organization_id", "organisation_id", "team_id", "workspace_id", "company_id",
         "client_id", "account_id",
     ]
-    private static let ownerNames: Set<String> = [
+    static let ownerNames: Set<String> = [
         "user_id", "owner_id", "owner", "author_id", "created_by", "profile_id",
     ]
 

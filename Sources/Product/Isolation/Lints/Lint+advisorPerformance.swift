@@ -59,9 +59,10 @@ extension Lint {
         ) { catalog, _ in
             let tables = Dictionary(catalog.projectTables.map { ($0.id, $0) }) { first, _ in first }
             return catalog.indexes.compactMap { index in
-                guard let table = tables[index.relation], index.scans == 0, !index.isUnique, !index.isPrimary else {
-                    return nil
-                }
+                // Of an empty table nothing has been asked yet.
+                guard let table = tables[index.relation], index.scans == 0, !index.isUnique, !index.isPrimary,
+                    table.estimatedRows > 0
+                else { return nil }
                 return Occurrence(
                     table, part: index.name, "Index \(index.name) of \(table.qualifiedName) has never been scanned")
             }

@@ -17,7 +17,7 @@ extension Lint {
             why: "Addresses, password hashes and tokens of all accounts stand in auth.users.",
             fix: "Revoke select on the view from anon and authenticated, or select from a profile table instead."
         ) { catalog, settings in
-            let users = catalog.relations.first { $0.schema == "auth" && $0.name == "users" }?.id
+            let users = catalog.relation("auth", "users")?.id
             return catalog.exposed(settings).filter { relation in users.map(relation.reads.contains) ?? false }.map {
                 Occurrence(
                     $0,
@@ -168,8 +168,8 @@ extension Lint {
             fix: "Point at the primary key."
         ) { catalog, _ in
             catalog.foreignKeys.compactMap { key in
-                guard key.targetSchema == "auth", !key.pointsAtPrimaryKey,
-                    let table = catalog.projectTables.first(where: { $0.id == key.relation })
+                guard key.targetSchema == "auth", !key.pointsAtPrimaryKey, let table = catalog.relation(key.relation),
+                    catalog.isProjectTable(table)
                 else { return nil }
                 return Occurrence(
                     table, part: key.name,

@@ -200,9 +200,9 @@ extension Lint {
                 ($0.isTable && !$0.isSecured) && !$0.roles(allowed: "SELECT").isEmpty
             }
             let scoped = Dictionary(catalog.scopedTables.map { ($0.id, $0) }) { first, _ in first }
+            let functions = Dictionary(catalog.functions.map { ($0.id, $0) }) { first, _ in first }
             return catalog.triggers.flatMap { trigger -> [Occurrence] in
-                guard let table = scoped[trigger.relation], table.isSecured,
-                    let function = catalog.functions.first(where: { $0.id == trigger.function })
+                guard let table = scoped[trigger.relation], table.isSecured, let function = functions[trigger.function]
                 else { return [] }
                 let source = SQLExpression(function.source)
                 return open.filter { $0.id != table.id && source.writes(to: $0.name) }.map { target in
@@ -224,11 +224,7 @@ extension SQLExpression {
 
     /// Whether it looks into a table whose own policies ask who is calling.
     func readsSecuredTable(of catalog: Catalog) -> Bool {
-        guard mentions("select") else { return false }
-        return catalog.relations.contains { relation in
-            relation.isSecured && mentions(relation.name)
-                && catalog.policies(of: relation).contains { ($0.using?.asksForIdentity ?? false) }
-        }
+        mentions("select") && mentions(anyOf: catalog.linking.guardedNames)
     }
 
     /// Whether, read as the body of a function, it inserts into or updates a table of this name.

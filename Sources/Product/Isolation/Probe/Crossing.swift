@@ -3,16 +3,32 @@ package import Primitives
 
 /// One attempt of one caller at what belongs to another tenant, and how it ended.
 package struct Crossing: Sendable {
+    /// In the order of the matrix's columns.
     package enum Action: String, Sendable, CaseIterable {
         case read
+        /// The names of what is there.
+        case list
+        /// How many rows there are, or whether one is.
+        case count
+        /// The other tenant's rows within an answer about one's own.
+        case embed
         case insert
         case update
+        /// An insert that takes the place of what is the other's.
+        case upsert
         case delete
-        /// One's own row made another tenant's.
+        /// One's own row or file made another tenant's, or another's made one's own.
         case move
+        case copy
         /// A row of one's own that points at another tenant's.
         case reference
         case call
+        /// An address that lets whoever holds it in.
+        case sign
+        /// Somebody else's name in a token or a form.
+        case forge
+        /// An answer for one caller that reaches the next: on the same connection, or out of a cache.
+        case share
     }
 
     package enum Caller: String, Sendable {
@@ -58,27 +74,5 @@ package struct Crossing: Sendable {
             object["reason"] = .string(reason)
         }
         return .object(object)
-    }
-}
-
-/// A tenant made for a probe, its only member, and what its rows can be known by.
-package struct ProbeTenant: Sendable {
-    package let userID: UUID
-    package let tenantID: UUID
-    package let email: String
-
-    /// Stands in every text of its rows.
-    package var marker: String { "probe-\(Hex.encode(Array(userID.bytes.prefix(6))))" }
-
-    /// What a row of its own holds somewhere.
-    package var marks: [String] { [userID.description, tenantID.description, marker] }
-
-    /// What its member's token says.
-    package var claims: JSON {
-        [
-            "sub": .string(userID.description), "role": "authenticated", "aud": "authenticated",
-            "email": .string(email), "is_anonymous": false, "aal": "aal1",
-            "app_metadata": .object(["tenant_id": .string(tenantID.description)]), "user_metadata": .object([:]),
-        ]
     }
 }

@@ -9,10 +9,13 @@ package struct IsolationReport: Sendable {
 
     package let findings: [Finding]
     package let crossings: [Crossing]
+    /// What else whoever reads it must know: what was not tried at all, what could not be taken away.
+    package let notes: [String]
 
-    package init(findings: [Finding], crossings: [Crossing]) {
+    package init(findings: [Finding], crossings: [Crossing], notes: [String] = []) {
         self.findings = findings
         self.crossings = crossings
+        self.notes = notes
     }
 
     package var leaks: [Crossing] { crossings.filter { $0.outcome == .leaked } }
@@ -41,6 +44,7 @@ package struct IsolationReport: Sendable {
     private var json: JSON {
         [
             "findings": .array(findings.map(\.json)), "crossings": .array(crossings.map(\.json)),
+            "notes": .array(notes.map(JSON.string)),
             "summary": [
                 "held": .number("\(crossings.filter { $0.outcome == .held }.count)"),
                 "leaked": .number("\(leaks.count)"), "untried": .number("\(untried.count)"),
@@ -59,19 +63,20 @@ package struct IsolationReport: Sendable {
             lines += matrix + [""]
             for leak in leaks {
                 lines += [
-                    "LEAK  \(leak.object): \(leak.caller == .visitor ? "a visitor" : "a member of another tenant") can \(leak.action.rawValue)",
+                    "LEAK  \(leak.channel) \(leak.object): \(leak.caller == .visitor ? "a visitor" : "a member of another tenant") got through with \(leak.action.rawValue)",
                     "      request: \(leak.request)", "      fix: \(leak.fix)",
                 ]
             }
+            var said: Set<String> = []
             for crossing in untried {
-                if case .untried(let reason) = crossing.outcome {
-                    lines.append(
-                        "untried  \(crossing.object), \(crossing.action.rawValue) by \(crossing.caller.rawValue): \(reason)"
-                    )
-                }
+                guard case .untried(let reason) = crossing.outcome else { continue }
+                let line =
+                    "untried  \(Self.title(crossing)), \(crossing.action.rawValue) by \(crossing.caller.rawValue): \(reason)"
+                if said.insert(line).inserted { lines.append(line) }
             }
         }
         lines += Self.lines(of: findings)
+        lines += notes.map { "note  \($0)" }
         let held = crossings.filter { $0.outcome == .held }.count
         lines.append(
             "\(held) crossings held, \(leaks.count) leaked, \(untried.count) untried; \(count(.error)) errors, \(count(.warning)) warnings, \(count(.info)) notes"
@@ -89,27 +94,39 @@ package struct IsolationReport: Sendable {
         }
     }
 
-    /// A line an object, a column an action: `ok`, `LEAK`, `?` for untried, nothing where there is nothing to try.
+    /// For each channel a line an object and a column an action: `ok`, `LEAK`, `?` for untried, nothing where there is nothing
+    /// to try.
     private var matrix: [String] {
-        let actions = Crossing.Action.allCases
+        var channels: [String] = []
+        for crossing in crossings where channels.last != crossing.channel && !channels.contains(crossing.channel) {
+            channels.append(crossing.channel)
+        }
+        let groups = Dictionary(grouping: crossings, by: \.channel)
+        return Array(channels.map { Self.matrix(of: groups[$0] ?? [], $0) }.joined(separator: [""]))
+    }
+
+    private static func matrix(of crossings: [Crossing], _ channel: String) -> [String] {
+        let used = Set(crossings.map(\.action))
+        let actions = Crossing.Action.allCases.filter(used.contains)
+        let groups = Dictionary(grouping: crossings, by: \.object)
         var objects: [String] = []
-        for crossing in crossings where !objects.contains(Self.title(crossing)) { objects.append(Self.title(crossing)) }
-        let groups = Dictionary(grouping: crossings, by: Self.title)
-        let width = max(6, objects.map(\.count).max() ?? 0)
-        let header = "object".padded(to: width) + actions.map { "  " + $0.rawValue.padded(to: 9) }.joined()
-        return [header]
+        var seen: Set<String> = []
+        for crossing in crossings where seen.insert(crossing.object).inserted { objects.append(crossing.object) }
+        let width = max(channel.count, objects.map(\.count).max() ?? 0)
+        func line(_ title: String, _ cells: [String]) -> String {
+            let text = title.padded(to: width) + cells.map { "  " + $0.padded(to: 9) }.joined()
+            return String(text.reversed().drop { $0 == " " }.reversed())
+        }
+        return [line(channel, actions.map(\.rawValue))]
             + objects.map { object in
-                object.padded(to: width)
-                    + actions.map { action in
+                line(
+                    object,
+                    actions.map { action in
                         let tried = groups[object]?.filter { $0.action == action } ?? []
-                        let cell =
-                            tried.isEmpty
-                            ? ""
-                            : tried.contains { $0.outcome == .leaked }
-                                ? "LEAK"
-                                : tried.contains { $0.outcome == .held } ? "ok" : "?"
-                        return "  " + cell.padded(to: 9)
-                    }.joined()
+                        if tried.isEmpty { return "" }
+                        if tried.contains(where: { $0.outcome == .leaked }) { return "LEAK" }
+                        return tried.contains { $0.outcome == .held } ? "ok" : "?"
+                    })
             }
     }
 

@@ -20,7 +20,7 @@ extension StorageService {
                     router.on(.post, base, maxBodyBytes: maxBytes) { try await create($0, isSigned: isSigned) }
                 }
                 router.on(.options, "\(path)/:id", capabilities)
-                router.on(.head, "\(path)/:id", progress)
+                router.on(.head, "\(path)/:id") { try await progress($0, isSigned: isSigned) }
                 router.on(.patch, "\(path)/:id", maxBodyBytes: maxBytes) { try await append($0, isSigned: isSigned) }
                 router.on(.delete, "\(path)/:id") { try await terminate($0, isSigned: isSigned) }
                 // A client behind a proxy that knows no PATCH says so in a field.
@@ -201,9 +201,13 @@ extension StorageService {
 
     // MARK: Progress
 
-    private func progress(_ request: HTTPRequest) async throws -> HTTPResponse {
+    /// How far an upload is, for whoever may continue it.
+    private func progress(_ request: HTTPRequest, isSigned: Bool) async throws -> HTTPResponse {
         try checkVersion(request)
+        let id = try ResumableID(request.parameters["id"] ?? "")
+        let (caller, _, _) = try caller(request, .resumablePart, id.object, isSigned: isSigned)
         let upload = try await existing(request)
+        try await checkRight(of: caller, to: upload)
         var response = respond(.ok)
         response.headers.append("Upload-Offset", String(try await offset(of: upload)))
         if let length = upload.byteCount {
@@ -227,6 +231,7 @@ extension StorageService {
         }
         return try await locks.withLock(id.version) {
             var upload = try await existing(request)
+            try await checkRight(of: caller, to: upload)
             let offset = try await offset(of: upload)
             if let length = try Self.length(request, "Upload-Length"), upload.byteCount != length {
                 guard upload.byteCount == nil, length >= offset else {
@@ -237,7 +242,6 @@ extension StorageService {
             guard offset == claimed else {
                 throw StorageError(.resourceReferenced, "The upload's offset is \(offset)", status: .conflict)
             }
-            try await checkRight(of: caller, to: upload)
             let end = try await write(request, to: upload, at: offset, for: caller)
             var response = respond(.noContent)
             response.headers.append("Upload-Offset", String(end))

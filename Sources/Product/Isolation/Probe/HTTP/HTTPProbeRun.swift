@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+internal import HTTPClient
+internal import Postgres
+internal import Primitives
+
+/// The probe while its accounts exist.
+struct HTTPProbeRun {
+    let server: ProbeServer
+    let client: HTTPClient
+    let database: Database
+    let catalog: Catalog
+    let settings: LintSettings
+    let progress: ProbeProgress
+    let mine: ProbeSession
+    let other: ProbeSession
+    /// The ids of the functions that may be called with all they do; nil for every function.
+    var callableFunctions: Set<Int>? = []
+    /// The rows that were made for the probe.
+    let made: ProbeRows
+    var own: RowMaker
+    var foreign: RowMaker
+    private let log = CrossingLog()
+    var crossings: [Crossing] { log.crossings }
+
+    init(
+        server: ProbeServer, client: HTTPClient, database: Database, catalog: Catalog, settings: LintSettings,
+        progress: ProbeProgress, mine: ProbeSession, other: ProbeSession, made: ProbeRows
+    ) {
+        self.server = server
+        self.client = client
+        self.database = database
+        self.catalog = catalog
+        self.settings = settings
+        self.progress = progress
+        self.mine = mine
+        self.other = other
+        self.made = made
+        own = RowMaker(catalog: catalog, tenant: mine.tenant)
+        foreign = RowMaker(catalog: catalog, tenant: other.tenant)
+    }
+
+    mutating func run() async throws -> [Crossing] {
+        try await crossTables()
+        try await crossClaims()
+        try await crossFunctions()
+        try await crossDescription()
+        try await crossTokens()
+        try await crossConnections()
+        try await crossStorage()
+        try await crossVectors()
+        try await crossAccounts()
+        try await crossTenancy()
+        try await crossConsole()
+        try await crossRealtime()
+        recordCaches()
+        return crossings
+    }
+
+    // MARK: Attempts
+
+    /// Sends a request, judges its answer and notes both.
+    ///
+    /// - Parameters:
+    ///   - fix: what to do about a leak; nil for the usual.
+    ///   - leaked: whether the answer, or what became of the other's data, shows a leak. An answer with the other's marks that were
+    ///     not in the request is one in any case.
+    /// - Returns: the answer, and whether something leaked.
+    @discardableResult
+    mutating func attempt(
+        _ channel: String, _ object: String, _ action: Crossing.Action, _ request: ProbeRequest, fix: String? = nil,
+        leaked: (ProbeAnswer) async throws -> Bool
+    ) async throws -> (answer: ProbeAnswer, isLeak: Bool) {
+        try progress.check()
+        let answer = try await server.send(request, by: client)
+        noteCaching(channel, request, answer)
+        let sent = request.text
+        let shown = other.marks.contains { !sent.contains($0) && answer.text.contains($0) }
+        let isLeak: Bool
+        if shown { isLeak = true } else { isLeak = try await leaked(answer) }
+        let outcome: Crossing.Outcome =
+            if isLeak { .leaked } else if answer.status >= 500 || answer.status == 429 {
+                .untried("the server answered \(answer.status)")
+            } else { .held }
+        note(channel, object, action, request, outcome, fix)
+        return (answer, isLeak)
+    }
+
+    mutating func note(
+        _ channel: String, _ object: String, _ action: Crossing.Action, _ request: ProbeRequest,
+        _ outcome: Crossing.Outcome, _ fix: String? = nil
+    ) {
+        // What carries its own token, such as a page's cookie, is a member's.
+        let caller: Crossing.Caller = if case .visitor = request.caller { .visitor } else { .member }
+        log.crossings.append(
+            Crossing(
+                channel: channel, object: object, action: action, caller: caller, outcome: outcome,
+                request: request.curl, fix: fix ?? HTTPFix.text(channel, action, caller)))
+    }
+
+    mutating func untried(
+        _ channel: String, _ object: String, _ action: Crossing.Action, _ reason: String,
+        by caller: Crossing.Caller = .member
+    ) {
+        log.crossings.append(
+            Crossing(
+                channel: channel, object: object, action: action, caller: caller, outcome: .untried(reason),
+                request: "", fix: ""))
+    }
+
+    /// Sends a request of the probe's own making, whose answer is no attempt.
+    func send(_ request: ProbeRequest) async throws -> ProbeAnswer { try await server.send(request, by: client) }
+
+    /// Runs a statement with all rights.
+    func run(_ statement: String) async -> Result<PostgresResult, PostgresError> {
+        do { return .success(try await database.query(PostgresQuery(sql: statement))) } catch { return .failure(error) }
+    }
+
+    /// The first column of the only row; nil also where the statement fails.
+    func value(_ statement: String) async -> String? {
+        guard case .success(let result) = await run(statement) else { return nil }
+        return result.onlyRow?[0].string
+    }
+
+    // MARK: Caches
+
+    /// A shared cache may keep an answer to a request with credentials only where the answer says so (RFC 9111 section 3.5), and to
+    /// one with a cookie always.
+    private mutating func noteCaching(_ channel: String, _ request: ProbeRequest, _ answer: ProbeAnswer) {
+        guard answer.isSuccess, log.cacheable[channel] == nil else { return }
+        let control = answer.headers.values("cache-control").joined(separator: ",").lowercased()
+        let varies = answer.headers.values("vary").joined(separator: ",").lowercased()
+        let isClosed = control.contains("private") || control.contains("no-store") || control.contains("no-cache")
+        if request.headers.contains(where: { $0.name == "cookie" }) {
+            if !isClosed, !varies.contains("cookie") { log.cacheable[channel] = request }
+            return
+        }
+        guard case .member = request.caller, !isClosed else { return }
+        let isOpen = ["public", "s-maxage", "must-revalidate"].contains(where: control.contains)
+        if isOpen, !varies.contains("authorization") { log.cacheable[channel] = request }
+    }
+
+    private mutating func recordCaches() {
+        for channel in Set(crossings.map(\.channel)).sorted() {
+            let request = log.cacheable[channel]
+            note(
+                channel, "shared caches", .share, request ?? ProbeRequest(.get, "/", as: mine),
+                request == nil ? .held : .leaked)
+        }
+    }
+}
+
+/// Rows by the conditions that find them, in the order they were made.
+final class ProbeRows {
+    var rows: [(table: Catalog.Relation, identity: String)] = []
+}
+
+/// What was tried so far; shared by the copies of a run, which are made for closures.
+private final class CrossingLog {
+    var crossings: [Crossing] = []
+    /// Channels some of whose answers a cache could hand to somebody else, and the first such request.
+    var cacheable: [String: ProbeRequest] = [:]
+}
+
+/// What to do about a leak.
+enum HTTPFix {
+    static func text(_ channel: String, _ action: Crossing.Action, _ caller: Crossing.Caller) -> String {
+        if action == .share {
+            return
+                "Answer with `Cache-Control: private` or `Vary: Authorization`; never keep a caller's settings on a connection."
+        }
+        switch channel {
+        case "storage", "tus", "s3":
+            return
+                "Compare the file's folder or owner with the caller in the policies on storage.objects, in `using` and in `with check`: (storage.foldername(name))[1] = (select auth.uid())::text."
+        case "rest", "rpc":
+            if caller == .visitor {
+                return "Name authenticated in the policy's `to`, and revoke from anon what visitors need not."
+            }
+            return rest(action)
+        case "token": return "Verify the signature and the algorithm of every token before a claim of it is believed."
+        default:
+            return "This is the platform's part, not the project's: please report it with the request above."
+        }
+    }
+
+    private static func rest(_ action: Crossing.Action) -> String {
+        switch action {
+        case .count: "Filter what is counted by the policy for select; begin unique keys with the tenant column."
+        case .embed: "Protect the table that is embedded by a policy of its own; security_invoker for a view."
+        case .insert: "Compare the tenant or owner of the new row with the caller in `with check`."
+        case .upsert, .update: "Compare the row's tenant or owner with the caller in the policy for update."
+        case .delete: "Compare the row's tenant or owner with the caller in the policy for delete."
+        case .move: "Repeat the condition of `using` in `with check`."
+        case .reference: "Put the tenant column into the foreign key, or look the target up in `with check`."
+        case .call: "Take the tenant or person from the token in the function, or make it security invoker."
+        case .list: "Serve only the schemas that are meant to be served, and leave `openapi_mode` at follow-privileges."
+        case .read, .copy, .sign, .forge, .share:
+            "Compare the row's tenant or owner with the caller in the policy for select; security_invoker for a view."
+        }
+    }
+}

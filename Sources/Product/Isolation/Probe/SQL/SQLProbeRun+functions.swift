@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Postgres
+internal import Primitives
+
+extension SQLProbeRun {
+    /// Calls a function for the other tenant, and looks for the other tenant in its answer and at what became of its rows.
+    mutating func call(
+        _ function: Catalog.Function, _ mine: ProbeTenant, _ other: ProbeTenant, _ foreign: RowMaker
+    ) async throws {
+        let statement = "select to_jsonb(r)::text from \(function.call(naming: other)) as r"
+        var isQuiet = true
+        for caller in [Crossing.Caller.member, .visitor] where function.callers.contains(Self.role(of: caller)) {
+            let tenant = caller == .member ? mine : nil
+            let fingerprint = fingerprintQuery(foreign)
+            let tried = try await attempts(
+                statement, as: tenant, visitor: caller == .visitor, first: [fingerprint, Self.writes],
+                then: [Self.writes, fingerprint])
+            var outcome = Crossing.Outcome.held
+            switch tried {
+            case .success(let results):
+                guard results.count == 5 else { continue }
+                let showed = results[2].rows.contains { row in
+                    // What it was called with may come back: only what was not sent counts.
+                    (row[0].string ?? "").contains(other.marker)
+                }
+                let changed = results[0].onlyRow?[0].string != results[4].onlyRow?[0].string
+                if results[1].onlyRow?[0].string != results[3].onlyRow?[0].string { isQuiet = false }
+                if showed || changed { outcome = .leaked }
+            case .failure(let error):
+                if let reason = Self.untriedReason(error) {
+                    outcome = .untried(reason)
+                    isQuiet = false
+                }
+            }
+            crossings.append(crossing("sql", function.signature, .call, caller, outcome, statement, tenant))
+        }
+        if isQuiet { quietFunctions.insert(function.id) }
+    }
+
+    /// How many rows this transaction has written so far.
+    private static let writes =
+        "select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text from pg_stat_xact_all_tables"
+
+    /// All rows of a tenant's, as one text.
+    private func fingerprintQuery(_ maker: RowMaker) -> String {
+        let parts = tables.compactMap { table -> String? in
+            guard let row = maker.rows[table.id], let key = table.identity(of: row) else { return nil }
+            return
+                "(select string_agg(to_jsonb(t)::text, '' order by to_jsonb(t)::text) from \(table.quotedName) as t where \(key))"
+        }
+        // A function takes a hundred arguments.
+        let groups = stride(from: 0, to: parts.count, by: 90).map { start in
+            "concat_ws('|', \(parts[start..<min(start + 90, parts.count)].joined(separator: ", ")))"
+        }
+        return groups.isEmpty ? "select ''" : "select md5(\(groups.joined(separator: " || ")))"
+    }
+}

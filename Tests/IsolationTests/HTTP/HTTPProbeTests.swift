@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+import Isolation
+import Primitives
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct HTTPProbeTests {
+    private static func words(_ crossing: Crossing) -> String {
+        "\(crossing.channel) \(crossing.object) \(crossing.action) \(crossing.caller) \(crossing.outcome)"
+    }
+
+    @Test func aSoundProjectHoldsAndNothingStays() async throws {
+        let files = AtollProcess.ProjectFiles(migrations: ["20260101000000_sound.sql": PlantedLeak.base])
+        try await ProbedServer.with(files) { server in
+            let before = try await server.traces()
+            let (sql, http) = try await server.probe()
+            #expect(sql.filter { $0.outcome == .leaked }.map(Self.words) == [])
+            #expect(http.crossings.filter { $0.outcome == .leaked }.map(Self.words) == [])
+            #expect(http.left == [])
+            #expect(try await server.traces() == before)
+            // Attempts that were made, lest an empty list pass for a proof.
+            for (channel, object, action) in HTTPLeak.heldOnASoundProject {
+                let tried = http.crossings.contains {
+                    $0.channel == channel && $0.object == object && $0.action == action && $0.outcome == .held
+                }
+                #expect(tried, "\(channel) \(object) \(action)")
+            }
+            for crossing in http.crossings {
+                #expect(!crossing.request.contains("eyJ"), "a token in \(crossing.request)")
+            }
+        }
+    }
+
+    @Test func findsThePlantedLeaksAndNamesThem() async throws {
+        let files = AtollProcess.ProjectFiles(
+            migrations: [
+                "20260101000000_sound.sql": PlantedLeak.base,
+                "20260102000000_leaks.sql": HTTPLeak.all.map(\.sql).joined(separator: "\n"),
+            ])
+        try await ProbedServer.with(files) { server in
+            let before = try await server.traces()
+            let (_, http) = try await server.probe()
+            let leaks = http.crossings.filter { $0.outcome == .leaked }
+            for planted in HTTPLeak.all {
+                for expected in planted.crossings {
+                    let found = leaks.first {
+                        $0.channel == expected.channel && $0.object == expected.object && $0.action == expected.action
+                            && $0.caller == expected.caller
+                    }
+                    #expect(found != nil, "\(planted.name): \(expected)")
+                    #expect(found?.request.hasPrefix("curl") ?? true)
+                    #expect(found?.fix.isEmpty != true)
+                }
+            }
+            // What is sound beside them is not blamed.
+            let blamed = Set(leaks.map(\.object)).subtracting(HTTPLeak.all.flatMap(\.blamed))
+            #expect(blamed == [])
+            #expect(http.left == [])
+            #expect(try await server.traces() == before)
+        }
+    }
+
+    @Test func whatThePlatformGivesAwayIsFoundToo() async throws {
+        let files = AtollProcess.ProjectFiles(migrations: ["20260101000000_sound.sql": PlantedLeak.base])
+        try await ProbedServer.with(files) { server in
+            for planted in HTTPLeak.platform { try await server.exec(planted.sql) }
+            let (_, http) = try await server.probe()
+            for planted in HTTPLeak.platform {
+                for expected in planted.crossings {
+                    let found = http.crossings.contains {
+                        $0.channel == expected.channel && $0.object == expected.object && $0.action == expected.action
+                            && $0.caller == expected.caller && $0.outcome == .leaked
+                    }
+                    #expect(found, "\(planted.name): \(expected)")
+                }
+            }
+        }
+    }
+
+    @Test func anInterruptedOrAbandonedProbeLeavesNothing() async throws {
+        let files = AtollProcess.ProjectFiles(migrations: ["20260101000000_sound.sql": PlantedLeak.base])
+        try await ProbedServer.with(files) { server in
+            let before = try await server.traces()
+            let rows = "select (select count(*) from public.notes) + (select count(*) from public.tasks)"
+            for channel in ["rest", "storage", "vectors", "console"] {
+                let seen = Mutex<ProbeProgress?>(nil)
+                let progress = ProbeProgress { current, _, _ in
+                    if current == channel { seen.withLock { $0?.stop() } }
+                }
+                seen.withLock { $0 = progress }
+                await #expect(throws: ProbeInterrupted.self) { _ = try await server.probe(progress: progress) }
+                seen.withLock { $0 = nil }
+                #expect(try await server.traces() == before, "interrupted at \(channel)")
+                #expect(try await server.exec(rows) == "0")
+            }
+            // What a killed one has left: an account by its address, a row, an object.
+            try await server.exec(
+                """
+                insert into auth.users (id, aud, role, email, created_at)
+                values ('11111111-1111-4111-8111-111111111111', 'authenticated', 'authenticated',
+                    'probe-a-1@probe.invalid', now() - interval '1 hour')
+                """,
+                """
+                insert into public.notes (user_id, title)
+                values ('11111111-1111-4111-8111-111111111111', 'probe-111111111111')
+                """)
+            _ = try await server.probe()
+            #expect(try await server.traces() == before)
+            #expect(try await server.exec(rows) == "0")
+        }
+    }
+
+    @Test func functionsThatWriteAreCalledOverHTTPOnlyWhenAskedFor() async throws {
+        let files = AtollProcess.ProjectFiles(
+            migrations: [
+                "20260101000000_sound.sql": PlantedLeak.base,
+                "20260102000000_rename.sql": """
+                create table public.calls (at timestamptz default now());
+                alter table public.calls enable row level security;
+                alter table public.notes no force row level security;
+                create function public.rename(p_user uuid) returns void language sql security definer set search_path = '' as $$
+                    insert into public.calls default values;
+                    update public.notes set title = 'x' where user_id = p_user
+                $$;
+                """,
+            ])
+        try await ProbedServer.with(files) { server in
+            let (sql, _) = try await server.probe()
+            let function = "public.rename(p_user uuid)"
+            #expect(sql.contains { $0.object == function && $0.outcome == .leaked })
+            #expect(try await server.exec("select count(*) from public.calls") == "0")
+            let (_, all) = try await server.probe(callsAllFunctions: true)
+            #expect(all.crossings.contains { $0.channel == "rpc" && $0.object == function && $0.outcome == .leaked })
+        }
+    }
+
+    @Test func theCommandPrintsEveryFormatAndFailsOnLeaks() async throws {
+        let files = AtollProcess.ProjectFiles(migrations: ["20260101000000_sound.sql": PlantedLeak.base])
+        try await ProbedServer.with(files) { server in
+            let table = try await server.atoll.command(["isolation", "check"])
+            for channel in ["sql", "rest", "rpc", "token", "storage", "vectors", "auth", "tenancy", "console"] {
+                #expect(table.split(separator: "\n").contains { $0.hasPrefix("\(channel) ") }, "\(channel)")
+            }
+            let offline = try await server.atoll.command(["isolation", "check", "--offline"])
+            #expect(!offline.contains("\nconsole"))
+            #expect(offline.contains("nothing was tried over HTTP"))
+            try await server.exec("create policy open on public.notes for select to authenticated using (true)")
+            for format in ["json", "junit", "sarif"] {
+                do {
+                    _ = try await server.atoll.command(["isolation", "check", "--format", format])
+                    Issue.record("the check passes a leak")
+                } catch {
+                    let text = "\(error)"
+                    #expect(text.contains("public.notes"))
+                    #expect(!text.contains("eyJ"))
+                    if format != "junit", let start = text.firstIndex(of: "{") {
+                        let report = try JSON(parsing: String(text[start...]).trimmedEnd)
+                        #expect(report[format == "json" ? "crossings" : "runs"]?.arrayValue?.isEmpty == false)
+                    } else {
+                        #expect(text.contains("<testsuite name=\"rest\""))
+                    }
+                }
+            }
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmedEnd: String { String(reversed().drop { $0.isWhitespace }.reversed()) }
+}
