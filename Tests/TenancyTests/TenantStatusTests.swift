@@ -170,8 +170,11 @@ import Testing
             #expect(try await Self.remains(of: other, in: fixture) == "1,1,1,1,1,1,1,1")
             // Its files are handed to Storage, and its log stays.
             #expect(try await fixture.project.server.exec("select count(*) from storage.removed_versions") == "1")
+            // What goes along with the tenant's row is told in the same moment.
             #expect(
-                try await fixture.actions(in: team).suffix(2) == ["tenant.deletion_began", "tenant.removed"])
+                try await fixture.actions(in: team).suffix(3) == [
+                    "tenant.deletion_began", "secret.deleted", "tenant.removed",
+                ])
         }
     }
 
