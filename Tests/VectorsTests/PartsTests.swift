@@ -17,6 +17,63 @@ import Testing
             return try scanner.float()
         }
         #expect(read == Float(text))
+        #expect(try Self.floats("[\(text), 1.25,\(text)]") == [Float(text), 1.25, Float(text)])
+    }
+
+    /// The numbers of a list, with room behind it for the way most numbers take, and without.
+    private static func floats(_ text: String) throws -> [Float] {
+        let read = try ["", String(repeating: " ", count: 64)].map { room in
+            let bytes = Array((text + room).utf8)
+            return try bytes.withUnsafeBytes { buffer in
+                var scanner = BodyScanner(buffer)
+                var numbers = [Float](repeating: 0, count: 16)
+                let count = try numbers.withUnsafeMutableBufferPointer { try scanner.floats(into: $0) }
+                try scanner.expectEnd()
+                return Array(numbers.prefix(count))
+            }
+        }
+        #expect(read[0] == read[1], "\(text)")
+        return read[1]
+    }
+
+    @Test(arguments: [
+        "0.12345678", "0.1234567890123456", "0.123456789012345678901234", "9999.99999999999999", "12345.5", "0.5e1",
+        "-0.00000000000000001", "922337203685477.5808", "0.9999999999999999999", "0.0012345678901234567",
+        "0.00000001234567890123", "0.0000000000000000000000", "0.000000001", "9.9999999999999999999",
+    ])
+    func readsComponentsAsTheLibraryDoes(_ text: String) throws {
+        #expect(try Self.floats("[\(text)]") == [Float(text)])
+    }
+
+    @Test(arguments: [
+        "[0.5", "[0.5,", "[0.]", "[0.5.5]", "[00.5]", "[0.5x]", "[-.5]", "[0.5 0.5]", "[,0.5]", "[0.5,]", "[0.5]]",
+    ])
+    func refusesWhatIsNoListOfNumbers(_ text: String) {
+        #expect(throws: VectorsError.self) { try Self.floats(text) }
+    }
+
+    @Test(arguments: [
+        ("0", 0 as UInt64?), ("7", 7), ("123456789012345678", 123_456_789_012_345_678), ("1234567890123456789", nil),
+        ("01", nil), ("-1", nil), ("1.5", nil), ("1e3", nil), ("\"a\"", nil), ("", nil),
+    ])
+    func readsUnsignedIntegers(_ text: String, _ expected: UInt64?) {
+        let bytes = Array((text + ",").utf8)
+        let read = bytes.withUnsafeBytes { buffer in
+            var scanner = BodyScanner(buffer)
+            return try? scanner.takeUnsigned()
+        }
+        #expect(read == expected)
+    }
+
+    @Test(arguments: [
+        (#"{"user_id":"a"}"#, true), (#"{"n":{"user_id":1}}"#, true), (#"{"user\u005fid":1}"#, true),
+        (#"{"user":"id_"}"#, false),
+        (#"{"_id":1}"#, false), ("{}", false),
+    ])
+    func knowsWhetherOwnersMayBeNamed(_ payload: String, _ isPossible: Bool) {
+        var batch = PointBatch()
+        batch.payloadBytes = Array(payload.utf8)
+        #expect(batch.mayNameOwners == isPossible)
     }
 
     @Test(arguments: ["", "-", "01", "1.", ".5", "1e", "+1", "abc", "1e40", "-1e400"])
@@ -43,6 +100,7 @@ import Testing
                     return try scanner.float()
                 }
                 #expect(read == value, "\(text)")
+                #expect(try Self.floats("[\(text)]") == [value], "\(text)")
             }
         }
     }

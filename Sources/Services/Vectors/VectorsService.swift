@@ -13,6 +13,7 @@ package struct VectorsService: Sendable {
     let access: AccessControl
     let catalog: CollectionCatalog
     let clock: OperationClock
+    let collisions: CollisionMemory
     let builder: IndexBuilder?
     let metrics: Metrics
     let version: String
@@ -35,6 +36,7 @@ package struct VectorsService: Sendable {
         self.log = log.with(.field("service", "vectors"))
         catalog = CollectionCatalog(maxEntries: configuration.maxRememberedCollections)
         clock = OperationClock()
+        collisions = CollisionMemory(maxEntries: configuration.maxRememberedCollections)
     }
 
     /// The version of Qdrant whose API this is; clients compare it with their own.

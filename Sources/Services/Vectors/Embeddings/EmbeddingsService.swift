@@ -213,7 +213,8 @@ extension VectorsService {
                     batch.others.append((number, field.slot, value))
                 }
             }
-            let writer = OperationWriter(collection: collection, caller: caller, configuration: configuration)
+            let writer = OperationWriter(
+                collection: collection, caller: caller, configuration: configuration, expectsNewPoints: false)
             _ = try await write(try writer.queries(.upsert(batch), version: version), to: collection, caller)
             builder?.wrote(batch.count, to: collection)
         }

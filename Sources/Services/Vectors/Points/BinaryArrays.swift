@@ -29,6 +29,15 @@ struct BinaryArray {
         count += 1
     }
 
+    /// Appends a point's id in the column's form.
+    mutating func append(_ id: PointID) {
+        guard case .number(let value) = id else { return append(id.key) }
+        Self.append(9, to: &bytes)
+        bytes.append(0)
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
+        count += 1
+    }
+
     /// Appends `prefix` and then the bytes as one element.
     mutating func append(prefix: UInt8, _ element: UnsafeRawBufferPointer) {
         Self.append(UInt32(element.count + 1), to: &bytes)

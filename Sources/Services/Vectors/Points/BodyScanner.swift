@@ -6,9 +6,9 @@ internal import Primitives
 /// A body of points is megabytes of numbers; as `JSON` values they would take most of an upsert's time. Bytes that are passed
 /// on unread are checked by PostgreSQL.
 struct BodyScanner {
-    private let bytes: UnsafeRawBufferPointer
-    private(set) var position: Int
-    private let end: Int
+    let bytes: UnsafeRawBufferPointer
+    var position: Int
+    let end: Int
 
     /// - Parameter range: the part to walk over; all when nil.
     init(_ bytes: UnsafeRawBufferPointer, range: Range<Int>? = nil) {
@@ -95,21 +95,25 @@ struct BodyScanner {
         let start = position
         position += 1
         var isPlain = true
+        var union: UInt8 = 0
         while position < end, bytes[position] != UInt8(ascii: "\"") {
             if bytes[position] == UInt8(ascii: "\\") {
                 isPlain = false
                 position += 1
             } else if bytes[position] < 0x20 {
                 throw error("unescaped control character in a string")
+            } else {
+                union |= bytes[position]
             }
             position += 1
         }
         guard position < end else { throw error("unexpected end of JSON") }
         position += 1
         if isPlain {
-            guard let text = String(validating: bytes[(start + 1)..<(position - 1)], as: UTF8.self) else {
-                throw error("invalid UTF-8 in a string")
-            }
+            let text = UnsafeRawBufferPointer(rebasing: bytes[(start + 1)..<(position - 1)])
+            // ASCII, as most names are, needs no check.
+            if union < 0x80 { return String(decoding: text, as: UTF8.self) }
+            guard let text = String(validating: text, as: UTF8.self) else { throw error("invalid UTF-8 in a string") }
             return text
         }
         guard case .string(let text) = try json(start..<position) else { throw error("expected a string") }
@@ -170,108 +174,4 @@ struct BodyScanner {
         guard position < end else { throw error("unexpected end of JSON") }
         position += 1
     }
-
-    /// Appends an array of numbers.
-    ///
-    /// - Returns: how many they were.
-    mutating func floats(into floats: inout [Float]) throws -> Int {
-        try expect(UInt8(ascii: "["))
-        if try take(UInt8(ascii: "]")) { return 0 }
-        var count = 0
-        while true {
-            floats.append(try float())
-            count += 1
-            // Between numbers there is mostly one byte.
-            if position < end, bytes[position] == UInt8(ascii: ",") {
-                position += 1
-                continue
-            }
-            if try take(UInt8(ascii: ",")) { continue }
-            try expect(UInt8(ascii: "]"))
-            return count
-        }
-    }
-
-    /// A number that a `Float` can hold.
-    ///
-    /// Up to nineteen digits with a small exponent are read as an integer and scaled by an exact power of ten, which is right
-    /// to more than a float's precision; the rest goes the library's way.
-    mutating func float() throws -> Float {
-        skipWhitespace()
-        let start = position
-        var isNegative = false
-        if position < end, bytes[position] == UInt8(ascii: "-") {
-            isNegative = true
-            position += 1
-        }
-        var digits: UInt64 = 0
-        var significant = 0
-        var exponent = 0
-        let firstDigit = position
-        while position < end {
-            let digit = bytes[position] &- UInt8(ascii: "0")
-            guard digit < 10 else { break }
-            if significant < 19 {
-                digits = digits &* 10 &+ UInt64(digit)
-                if digits != 0 { significant += 1 }
-            } else {
-                exponent += 1
-            }
-            position += 1
-        }
-        let integerDigits = position - firstDigit
-        guard integerDigits > 0, integerDigits == 1 || bytes[firstDigit] != UInt8(ascii: "0") else {
-            throw error("expected a number")
-        }
-        if position < end, bytes[position] == UInt8(ascii: ".") {
-            position += 1
-            let firstFraction = position
-            while position < end {
-                let digit = bytes[position] &- UInt8(ascii: "0")
-                guard digit < 10 else { break }
-                if significant < 19 {
-                    digits = digits &* 10 &+ UInt64(digit)
-                    if digits != 0 { significant += 1 }
-                    exponent -= 1
-                }
-                position += 1
-            }
-            guard position > firstFraction else { throw error("invalid number") }
-        }
-        if position < end, bytes[position] | 0x20 == UInt8(ascii: "e") {
-            position += 1
-            var isDown = false
-            if position < end, bytes[position] == UInt8(ascii: "-") || bytes[position] == UInt8(ascii: "+") {
-                isDown = bytes[position] == UInt8(ascii: "-")
-                position += 1
-            }
-            var power = 0
-            let firstPower = position
-            while position < end {
-                let digit = bytes[position] &- UInt8(ascii: "0")
-                guard digit < 10 else { break }
-                power = min(power * 10 + Int(digit), 100_000)
-                position += 1
-            }
-            guard position > firstPower else { throw error("invalid number") }
-            exponent += isDown ? -power : power
-        }
-        var value: Double
-        if (-22...22).contains(exponent) {
-            value = Double(digits)
-            value = exponent < 0 ? value / Self.powersOfTen[-exponent] : value * Self.powersOfTen[exponent]
-            if isNegative { value = -value }
-        } else {
-            value = Double(String(decoding: bytes[start..<position], as: UTF8.self)) ?? .nan
-        }
-        let float = Float(value)
-        guard float.isFinite else { throw VectorsError(.format, "a number is out of the range of a float") }
-        return float
-    }
-
-    private static let powersOfTen: [Double] = [
-        1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
-        1e20,
-        1e21, 1e22,
-    ]
 }

@@ -21,6 +21,9 @@ struct PointBatch: Sendable {
     enum Mode: String, Sendable { case upsert, insertOnly = "insert_only", updateOnly = "update_only" }
 
     var count: Int { ids.count }
+
+    /// Whether it pays to insert the points before asking which of them are there already.
+    var isLarge: Bool { count >= 64 }
 }
 
 /// Reads the body of an upsert or of a change of vectors.
@@ -114,8 +117,8 @@ struct PointReader {
     }
 
     private func id(_ scanner: inout BodyScanner) throws -> PointID {
-        let value = try scanner.value()
-        return try PointID.parse(value, at: "points[\(batch.ids.count)].id")
+        if let number = try scanner.takeUnsigned() { return .number(number) }
+        return try PointID.parse(try scanner.value(), at: "points[\(batch.ids.count)].id")
     }
 
     private mutating func keepPayload(_ range: Range<Int>, _ bytes: UnsafeRawBufferPointer, of number: Int) {
@@ -144,11 +147,13 @@ struct PointReader {
         if field.slot == 0, let size = field.size, try scanner.peek() == UInt8(ascii: "[") {
             // The usual case, without a value in between.
             let start = batch.rowVectors.count
-            if start == 0 { batch.rowVectors.reserveCapacity(size * 512) }
-            let count = try scanner.floats(into: &batch.rowVectors)
-            guard count == size else { throw VectorsError.dimension(expected: size, got: count) }
-            batch.rowVectors.withUnsafeMutableBufferPointer {
-                field.bring(toStoredForm: UnsafeMutableBufferPointer(rebasing: $0[start...]))
+            if start == 0 { batch.rowVectors.reserveCapacity(size * min(maxPoints, 512)) }
+            batch.rowVectors.append(contentsOf: repeatElement(0, count: size))
+            try batch.rowVectors.withUnsafeMutableBufferPointer { floats in
+                let row = UnsafeMutableBufferPointer(rebasing: floats[start...])
+                let count = try scanner.floats(into: row)
+                guard count == size else { throw VectorsError.dimension(expected: size, got: count) }
+                field.bring(toStoredForm: row)
             }
             batch.rowVectorNumbers[number] = start / size
             return
@@ -240,6 +245,21 @@ struct PointReader {
 }
 
 extension PointBatch {
+    /// Whether a payload may have a member `user_id`, however it is written. A yes may be wrong.
+    var mayNameOwners: Bool {
+        payloadBytes.withUnsafeBytes { bytes in
+            let name = "user_id".utf8
+            for place in bytes.indices {
+                // An escape may spell any name.
+                if bytes[place] == UInt8(ascii: "\\") { return true }
+                if bytes[place] == UInt8(ascii: "_"), place >= 4, bytes[(place - 4)...].starts(with: name) {
+                    return true
+                }
+            }
+            return false
+        }
+    }
+
     /// The points' numbers in the order of their ids; of several with one id the last, as it replaces the others.
     var order: [Int] {
         var isRising = true
@@ -257,7 +277,7 @@ extension PointBatch {
     /// The ids as a `bytea[]`.
     func idsParameter(_ order: [Int]) -> PostgresParameter {
         var array = BinaryArray(of: PostgresType.bytea, reserving: order.count * 22)
-        for number in order { array.append(ids[number].key) }
+        for number in order { array.append(ids[number]) }
         return array.parameter(type: PostgresType.byteaArray)
     }
 

@@ -13,6 +13,11 @@ enum PointOperation: Sendable {
     case updateVectors(PointBatch)
     case deleteVectors([String], PointSelection)
 
+    /// Whether it may be tried as a plain insert.
+    var mayInsertPlainly: Bool {
+        if case .upsert(let batch) = self { batch.mode == .upsert && batch.isLarge } else { false }
+    }
+
     /// How many rows it may write, for the index builder.
     var weight: Int {
         switch self {
@@ -27,6 +32,8 @@ struct OperationWriter {
     let collection: VectorCollection
     let caller: Caller
     let configuration: VectorsConfiguration
+    /// Whether large upserts are plain inserts, which fail (23505) where a point is there already.
+    let expectsNewPoints: Bool
 
     /// - Parameter version: the operation's number, which the points it writes get.
     func queries(_ operation: PointOperation, version: Int) throws -> [PostgresQuery] {
@@ -59,9 +66,10 @@ struct OperationWriter {
 
     /// Whose the rows will be, and what has to be joined to know. Only the service key may write to a shared collection in
     /// somebody's name: the payload's `user_id` says in whose. Each name is looked up once a batch.
-    private var tenantOfRow: (expression: PostgresQuery, join: PostgresQuery) {
+    private func tenantOfRow(_ batch: PointBatch) -> (expression: PostgresQuery, join: PostgresQuery) {
         if let own = collection.tenantID { return ("\(own)::uuid", "") }
         if !caller.isService || caller.tenant != nil { return ("\(caller.tenant)::uuid", "") }
+        guard batch.mayNameOwners else { return ("\(UUID.zero)::uuid", "") }
         return (
             "coalesce(t.tenant_id, \(UUID.zero)::uuid)",
             """
@@ -88,7 +96,7 @@ struct OperationWriter {
         }
         var writer = FilterWriter(collection)
         let replaced: PostgresQuery = try filter.map { "where \(try writer.condition($0))" } ?? ""
-        let tenant = tenantOfRow
+        let tenant = tenantOfRow(batch)
         let rows: PostgresQuery = """
             with i as (
                 select i.id, i.embedding, i.payload
@@ -105,12 +113,16 @@ struct OperationWriter {
         switch batch.mode {
         case .upsert, .insertOnly:
             let conflict: PostgresQuery =
-                batch.mode == .insertOnly
-                ? "on conflict (tenant_id, collection_id, id, bucket) do nothing"
-                : """
-                on conflict (tenant_id, collection_id, id, bucket) do update
-                set version = excluded.version, embedding = excluded.embedding, payload = excluded.payload \(replaced)
-                """
+                if batch.mode == .insertOnly {
+                    "on conflict (tenant_id, collection_id, id, bucket) do nothing"
+                } else if expectsNewPoints, batch.isLarge {
+                    ""
+                } else {
+                    """
+                    on conflict (tenant_id, collection_id, id, bucket) do update
+                    set version = excluded.version, embedding = excluded.embedding, payload = excluded.payload \(replaced)
+                    """
+                }
             queries = [
                 """
                 insert into vectors.points as p (

@@ -75,8 +75,16 @@ extension VectorField {
 
     /// A zero vector stays as it is.
     static func normalize(_ floats: UnsafeMutableBufferPointer<Float>) {
-        var sum = 0.0
-        for value in floats { sum += Double(value) * Double(value) }
+        // Four sums beside each other: one alone would wait for itself at every step.
+        var sums = SIMD4<Double>.zero
+        var index = 0
+        while index + 4 <= floats.count {
+            let four = SIMD4<Double>(SIMD4(floats[index], floats[index + 1], floats[index + 2], floats[index + 3]))
+            sums += four * four
+            index += 4
+        }
+        var sum = sums.sum()
+        for value in floats[index...] { sum += Double(value) * Double(value) }
         guard sum > 0 else { return }
         let length = sum.squareRoot()
         // What was normalised before stays bit for bit, so that writing back what was read changes nothing.

@@ -56,10 +56,14 @@ extension VectorsService {
     private func carryOut(
         _ operations: [(PointOperation, Int)], _ collection: VectorCollection, _ caller: Caller, _ request: HTTPRequest
     ) async throws {
-        let writer = OperationWriter(collection: collection, caller: caller, configuration: configuration)
-        let queries = try operations.flatMap { try writer.queries($0.0, version: $0.1) }
         do {
-            _ = try await write(queries, to: collection, caller, timeout: statementTimeout(request))
+            let expectsNew = operations.contains { $0.0.mayInsertPlainly } && collisions.expectsNone(in: collection.id)
+            do {
+                try await run(operations, collection, caller, request, expectsNewPoints: expectsNew)
+            } catch let error as PostgresError where expectsNew && error.sqlState == "23505" {
+                collisions.note(in: collection.id)
+                try await run(operations, collection, caller, request, expectsNewPoints: false)
+            }
         } catch let error as PostgresError where error.sqlState == "42501" {
             // The database's refusal of a row: the only thing in it that a token may not choose is the owner.
             throw VectorsError(
@@ -67,6 +71,16 @@ extension VectorsService {
                 cause: error)
         }
         builder?.wrote(operations.reduce(0) { $0 + $1.0.weight }, to: collection)
+    }
+
+    private func run(
+        _ operations: [(PointOperation, Int)], _ collection: VectorCollection, _ caller: Caller, _ request: HTTPRequest,
+        expectsNewPoints: Bool
+    ) async throws {
+        let writer = OperationWriter(
+            collection: collection, caller: caller, configuration: configuration, expectsNewPoints: expectsNewPoints)
+        let queries = try operations.flatMap { try writer.queries($0.0, version: $0.1) }
+        _ = try await write(queries, to: collection, caller, timeout: statementTimeout(request))
     }
 
     // MARK: Reading operations
