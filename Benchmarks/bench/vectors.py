@@ -405,13 +405,17 @@ def many():
     points_disk = database.execute(space).fetchone()[0]
 
     def latency(among):
-        times = []
-        for _ in range(600):
-            tenant = random.choice(among)
-            begin = time.monotonic()
-            client.send("POST", "/collections/notes/points/query", asked, {"X-Atoll-Tenant": tenant})
-            times.append((time.monotonic() - begin) * 1000)
-        return median(times)
+        """The least of some medians: what else the machine does only adds to them."""
+        medians = []
+        for _ in range(5):
+            times = []
+            for _ in range(400):
+                tenant = random.choice(among)
+                begin = time.monotonic()
+                client.send("POST", "/collections/notes/points/query", asked, {"X-Atoll-Tenant": tenant})
+                times.append((time.monotonic() - begin) * 1000)
+            medians.append(median(times))
+        return min(medians)
 
     latency(busy)
     latencies = {10: latency(busy[:10]), 1000: latency(busy)}

@@ -158,6 +158,26 @@ import Testing
         }
     }
 
+    /// A planner that takes the partition for empty sorts all its rows instead of walking the graph.
+    @Test func thePlannerKnowsWhatIsIndexed() async throws {
+        try await VectorsFixture.run { fixture in
+            let alice = VectorsFixture.Key.person(fixture.alice)
+            try await fixture.create(alice, "large", size: Self.size, ["optimizers_config": ["indexing_threshold": 10]])
+            try await Self.fill(fixture, alice, "large", Self.vectors(2000, seed: 4))
+            try await Self.awaitGreen(fixture, alice, "large", indexed: 2000)
+            let known = try await fixture.observe(
+                """
+                select t.reltuples::integer as rows, count(s.attname) as columns
+                from vectors.collections as c
+                inner join pg_class as t on t.relname = 'points_' || c.bucket
+                left join pg_stats as s on s.schemaname = 'vectors' and s.tablename = t.relname
+                where c.name = 'large' group by t.reltuples
+                """)
+            #expect(known.onlyRow?["rows"].int == 2000)
+            #expect((known.onlyRow?["columns"].int ?? 0) >= 5)
+        }
+    }
+
     @Test func writesGoOnWhileACollectionIsMovedAndIndexed() async throws {
         try await VectorsFixture.run({ $0.indexingThresholdKilobytes = 30 }) { fixture in
             let alice = VectorsFixture.Key.person(fixture.alice)

@@ -16,6 +16,9 @@ struct VectorsFixture: Sendable {
     let alice: Account
     let bob: Account
     let builder: IndexBuilder
+    /// As the superuser, for what a test compares.
+    private let observer: Database
+    private let loop: Loop
     private let tokens: JWTCodec
     private let client: TestHTTPClient
 
@@ -50,6 +53,9 @@ struct VectorsFixture: Sendable {
                 }
                 let requests = try database("authenticator", 4)
                 let builds = try database("atoll_vectors", 2)
+                var superuser = DatabaseConfiguration(address: project.server.address)
+                superuser.connectionsPerLoop = 2
+                let observer = try Database(superuser, loops: [loop], log: .disabled)
                 let tokens = JWTCodec(keys: KeySet(signingKey: JWTKey(sharedSecret: randomBytes(32))))
                 var settings = VectorsConfiguration()
                 settings.indexingInterval = .milliseconds(500)
@@ -68,7 +74,8 @@ struct VectorsFixture: Sendable {
                 service.register(on: &router, prefix: "/vectors/v1")
                 let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
                 let fixture = VectorsFixture(
-                    project: project, alice: alice, bob: bob, builder: builder, tokens: tokens,
+                    project: project, alice: alice, bob: bob, builder: builder, observer: observer, loop: loop,
+                    tokens: tokens,
                     client: TestHTTPClient(port: Int(server.port)))
                 let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
                     group.addTask(executorPreference: loop) { await server.run() }
@@ -81,6 +88,7 @@ struct VectorsFixture: Sendable {
                 }
                 await requests.shutdown(grace: .seconds(1))
                 await builds.shutdown(grace: .seconds(1))
+                await observer.shutdown(grace: .seconds(1))
                 try result.get()
             }
         }
@@ -116,6 +124,11 @@ struct VectorsFixture: Sendable {
     }
 
     // MARK: Steps
+
+    /// What the database holds, row level security aside.
+    func observe(_ query: PostgresQuery) async throws -> PostgresResult {
+        try await withTaskExecutorPreference(loop) { try await observer.query(query) }
+    }
 
     /// Sends a request that has to succeed, and returns `result`.
     @discardableResult

@@ -224,6 +224,7 @@ package final class IndexBuilder: Sendable {
         guard claim.affectedRows == 1 else { return }
         let start = ContinuousClock.now
         try await alone(Self.statement(target, collection, name, after: after, upTo: upTo))
+        try await analyze(collection, slot)
         let old = try await finish(collection, slot, name, replacesAll: replacesAll)
         log.info(
             "index built", .field("collection", collection.id),
@@ -253,6 +254,15 @@ package final class IndexBuilder: Sendable {
             ])
             return old.rows.compactMap { $0[0].string }
         }
+    }
+
+    /// Tells the planner how many rows there are: taking the partition for empty, it would sort them all instead of walking the graph.
+    /// Vectors and payloads are left out, as nothing is known of them that helps.
+    private func analyze(_ collection: VectorCollection, _ slot: Int) async throws {
+        let bucket = PostgresQuery(sql: String(collection.bucket))
+        let columns: PostgresQuery = "collection_id, version, bucket, tenant_id, is_shared, id"
+        try await alone("analyze vectors.points_\(bucket) (\(columns))")
+        if slot != 0 { try await alone("analyze vectors.named_vectors_\(bucket) (\(columns), slot)") }
     }
 
     private static func statement(
