@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import PlatformTestSupport
+import Postgres
 import Primitives
 import TestSupport
 import Testing
