@@ -127,7 +127,7 @@ struct Forger {
     private mutating func id() -> JSON { JSON(pick([0, 1, 2, 10, 11, 12, 99])) }
 
     private mutating func user() -> JSON {
-        pick(people.flatMap { [JSON.string("\($0.id)"), .string("\($0.tenant)")] } + [nil, "*", 1, [], "mark-of-0"])
+        pick(people.flatMap { [JSON.string("\($0.id)"), .string("\($0.tenant)")] } + [nil, "*", 1, [], "nobody"])
     }
 
     private mutating func filter() -> JSON {
