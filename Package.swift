@@ -98,6 +98,7 @@ let package = Package(
             "Services", "Storage",
             [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Images", "Postgres", "Platform",
+                "Jobs",
                 "CLinux",
             ]),
         library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "HTTPClient", "Postgres", "Platform"]),

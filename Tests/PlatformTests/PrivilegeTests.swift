@@ -49,6 +49,16 @@ import Testing
         Attempt(sql: "truncate storage.objects", allowed: []),
         Attempt(sql: "create policy mine on storage.objects for select using (true)", allowed: []),
         Attempt(sql: "alter table storage.objects disable row level security", allowed: []),
+        // Uploads are the Storage service's, which logs in by a name of its own.
+        Attempt(
+            sql: """
+                select storage.reserve_upload(
+                    'v', 'plain', gen_random_uuid(), 'files', 'a', null, 5, true, 'a/b', null, null, '1 hour')
+                """, allowed: []),
+        Attempt(sql: "select storage.cancel_upload('v')", allowed: []),
+        Attempt(sql: "select storage.extend_upload('v', 5)", allowed: []),
+        Attempt(sql: "select * from storage.uploads", allowed: []),
+        Attempt(sql: "set role atoll_storage", allowed: []),
         Attempt(sql: "select storage.foldername('a/b/c')", allowed: ["anon", "authenticated", "service_role"]),
         // Tenancy.
         Attempt(sql: "select tenancy.current_tenant()", allowed: ["anon", "authenticated", "service_role"]),

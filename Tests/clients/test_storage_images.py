@@ -29,6 +29,7 @@ enabled = true
 max_input_pixels = 4000000
 max_side = 1000
 cache_size = "1MiB"
+timeout = "60s"
 [atoll.storage]
 sweep_interval = "1s"
 """
@@ -172,6 +173,8 @@ def test_the_official_client_renders(image_server, ann):
     assert opened(httpx.get(signed, timeout=30)).size == (30, 15)
     # The token says how; the query of the address changes nothing.
     assert opened(httpx.get(signed + "&width=300", timeout=30)).size == (30, 15)
+    answer = httpx.get(signed.replace("/render/image/sign/", "/object/sign/"))
+    assert (answer.status_code, answer.json()["code"]) == (400, "InvalidSignature")
     path = put(ann, picture(), bucket="open")
     url = ann.client.storage.from_("open").get_public_url(path, {"transform": {"width": 40}})
     assert opened(httpx.get(url, timeout=30)).size == (40, 20)

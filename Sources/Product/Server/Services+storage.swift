@@ -20,6 +20,20 @@ extension Services {
             renderer: try renderer(project), client: client, log: log)
     }
 
+    /// Tells the project's address of changes; nil where there is none.
+    static func storageEvents(_ project: Project, client: HTTPClient, log: Log) throws -> StorageEvents? {
+        let events = project.configuration.atoll.storage.events
+        guard let url = events.url else { return nil }
+        guard let secret = events.secret,
+            let settings = StorageEvents.Settings(url: url, secret: secret, timeout: events.timeout)
+        else {
+            throw ProjectError(
+                "the address for events of Storage has no secret to sign with",
+                next: "set `secret` under [atoll.storage.events] to `v1,whsec_` and 24 to 64 bytes in base 64")
+        }
+        return StorageEvents(settings, client: client, log: log)
+    }
+
     /// Renders with this program's own command, in a process for each image.
     private static func renderer(_ project: Project) throws -> ImageRenderer? {
         guard project.configuration.storage.imageTransformation.enabled else { return nil }

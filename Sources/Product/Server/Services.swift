@@ -5,6 +5,7 @@ internal import Cryptography
 internal import EventLoop
 internal import HTTP
 internal import HTTPClient
+internal import Jobs
 internal import Platform
 internal import Postgres
 internal import Primitives
@@ -153,13 +154,19 @@ struct Services: Sendable {
             minPasswordLength: project.configuration.auth.minimumPasswordLength
         ).register(on: &router)
         if let files = projectFiles {
-            let owner = try database(logins.storage, "storage")
+            let owner = try Database(
+                Self.journalConfiguration(settings, logins.storage), loops: loops, log: log, metrics: metrics,
+                name: "storage")
             let storageRequests = try database(logins.storageRequests, "storage_requests")
             databases += [owner, storageRequests]
             let storage = try Self.storage(
                 project, files, requests: storageRequests, owner: owner, access: access, client: client, log: log)
             storage.register(on: &router)
             longLived.append { await storage.run() }
+            if let events = try Self.storageEvents(project, client: client, log: log), let loop = loops.first {
+                let worker = events.worker(owner: owner, loop: loop, metrics: metrics)
+                longLived.append { await worker.run() }
+            }
             seeds = BucketSeeds(project, folder: files.folder, router: router, log: log)
         } else {
             seeds = nil
@@ -224,6 +231,15 @@ struct Services: Sendable {
     func prepare() async throws {
         try await removal.keep(rules)
         try await schemas.prepare()
+    }
+
+    /// What Storage does on its own account is short and rare beside what requests do.
+    private static func journalConfiguration(
+        _ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress
+    ) -> DatabaseConfiguration {
+        var configuration = DatabaseConfiguration(settings, address)
+        configuration.connectionsPerLoop = min(settings.poolSize, 4)
+        return configuration
     }
 
     /// Closes the databases' connections once their work is done.

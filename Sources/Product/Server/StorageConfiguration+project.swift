@@ -32,6 +32,7 @@ extension StorageConfiguration {
             bounds.requestsPerPath = files.images.requestsPerPath
             images = bounds
         }
+        announcesChanges = files.events.url != nil
         if let url = files.cdn.purgeURL {
             purging = Purging(url: url, key: files.cdn.purgeKey, projectName: project.configuration.projectID)
         }

@@ -36,6 +36,8 @@ package struct StorageConfiguration: Sendable {
     package var s3: S3?
     /// Image rendering; nil does not serve it.
     package var images: Images?
+    /// Whether changes of objects are announced; see ``StorageEvents``.
+    package var announcesChanges = false
     /// A content delivery network in front of this server; nil for none.
     package var purging: Purging?
 

@@ -94,6 +94,7 @@ package struct StorageService: Sendable {
         unit.settings.append((name: "request.jwt.claim.sub", value: principal.subject ?? ""))
         unit.settings.append((name: "request.jwt.claim.role", value: principal.role.rawValue))
         unit.settings.append((name: "request.jwt", value: AccessControl.bearerToken(of: request) ?? ""))
+        if configuration.announcesChanges { unit.settings.append((name: "storage.events", value: "on")) }
         if allowsDeletes { unit.settings.append((name: "storage.allow_delete_query", value: "true")) }
         var attempt = 1
         while true {

@@ -180,51 +180,54 @@ static const unsigned char asset_58[] = {
 #embed "sql/migrations/20261121028300_restrict_storage_uploads.sql"
 };
 static const unsigned char asset_59[] = {
-#embed "sql/migrations/20261121028400_create_tenancy_rules.sql"
+#embed "sql/migrations/20261121028310_announce_storage_events.sql"
 };
 static const unsigned char asset_60[] = {
-#embed "sql/migrations/20261121028410_extend_tenancy_tenants.sql"
+#embed "sql/migrations/20261121028400_create_tenancy_rules.sql"
 };
 static const unsigned char asset_61[] = {
-#embed "sql/migrations/20261121028420_audit_tenancy_changes.sql"
+#embed "sql/migrations/20261121028410_extend_tenancy_tenants.sql"
 };
 static const unsigned char asset_62[] = {
-#embed "sql/migrations/20261121028430_choose_session_tenant.sql"
+#embed "sql/migrations/20261121028420_audit_tenancy_changes.sql"
 };
 static const unsigned char asset_63[] = {
-#embed "sql/migrations/20261121028440_create_tenancy_invitations.sql"
+#embed "sql/migrations/20261121028430_choose_session_tenant.sql"
 };
 static const unsigned char asset_64[] = {
-#embed "sql/migrations/20261121028450_remove_tenants.sql"
+#embed "sql/migrations/20261121028440_create_tenancy_invitations.sql"
 };
 static const unsigned char asset_65[] = {
-#embed "sql/migrations/20261121028460_enforce_usage_limits.sql"
+#embed "sql/migrations/20261121028450_remove_tenants.sql"
 };
 static const unsigned char asset_66[] = {
-#embed "sql/migrations/20261121028470_export_tenants.sql"
+#embed "sql/migrations/20261121028460_enforce_usage_limits.sql"
 };
 static const unsigned char asset_67[] = {
-#embed "sql/migrations/20261121028600_create_setup_functions.sql"
+#embed "sql/migrations/20261121028470_export_tenants.sql"
 };
 static const unsigned char asset_68[] = {
-#embed "sql/migrations/20261121028610_record_secret_validation.sql"
+#embed "sql/migrations/20261121028600_create_setup_functions.sql"
 };
 static const unsigned char asset_69[] = {
-#embed "sql/migrations/20261121028620_create_tenant_schemas.sql"
+#embed "sql/migrations/20261121028610_record_secret_validation.sql"
 };
 static const unsigned char asset_70[] = {
-#embed "sql/migrations/20261121028630_create_execute_sql.sql"
+#embed "sql/migrations/20261121028620_create_tenant_schemas.sql"
 };
 static const unsigned char asset_71[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121028630_create_execute_sql.sql"
 };
 static const unsigned char asset_72[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_73[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_74[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_75[] = {
 #embed "web/robots.txt"
 };
 
@@ -288,21 +291,22 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121028110_index_auth_factor_keys.sql", asset_56, sizeof asset_56},
     {"sql/migrations/20261121028200_default_vector_keys.sql", asset_57, sizeof asset_57},
     {"sql/migrations/20261121028300_restrict_storage_uploads.sql", asset_58, sizeof asset_58},
-    {"sql/migrations/20261121028400_create_tenancy_rules.sql", asset_59, sizeof asset_59},
-    {"sql/migrations/20261121028410_extend_tenancy_tenants.sql", asset_60, sizeof asset_60},
-    {"sql/migrations/20261121028420_audit_tenancy_changes.sql", asset_61, sizeof asset_61},
-    {"sql/migrations/20261121028430_choose_session_tenant.sql", asset_62, sizeof asset_62},
-    {"sql/migrations/20261121028440_create_tenancy_invitations.sql", asset_63, sizeof asset_63},
-    {"sql/migrations/20261121028450_remove_tenants.sql", asset_64, sizeof asset_64},
-    {"sql/migrations/20261121028460_enforce_usage_limits.sql", asset_65, sizeof asset_65},
-    {"sql/migrations/20261121028470_export_tenants.sql", asset_66, sizeof asset_66},
-    {"sql/migrations/20261121028600_create_setup_functions.sql", asset_67, sizeof asset_67},
-    {"sql/migrations/20261121028610_record_secret_validation.sql", asset_68, sizeof asset_68},
-    {"sql/migrations/20261121028620_create_tenant_schemas.sql", asset_69, sizeof asset_69},
-    {"sql/migrations/20261121028630_create_execute_sql.sql", asset_70, sizeof asset_70},
-    {"sql/prepare.sql", asset_71, sizeof asset_71},
-    {"web/atoll.css", asset_72, sizeof asset_72},
-    {"web/atoll.svg", asset_73, sizeof asset_73},
-    {"web/robots.txt", asset_74, sizeof asset_74},
+    {"sql/migrations/20261121028310_announce_storage_events.sql", asset_59, sizeof asset_59},
+    {"sql/migrations/20261121028400_create_tenancy_rules.sql", asset_60, sizeof asset_60},
+    {"sql/migrations/20261121028410_extend_tenancy_tenants.sql", asset_61, sizeof asset_61},
+    {"sql/migrations/20261121028420_audit_tenancy_changes.sql", asset_62, sizeof asset_62},
+    {"sql/migrations/20261121028430_choose_session_tenant.sql", asset_63, sizeof asset_63},
+    {"sql/migrations/20261121028440_create_tenancy_invitations.sql", asset_64, sizeof asset_64},
+    {"sql/migrations/20261121028450_remove_tenants.sql", asset_65, sizeof asset_65},
+    {"sql/migrations/20261121028460_enforce_usage_limits.sql", asset_66, sizeof asset_66},
+    {"sql/migrations/20261121028470_export_tenants.sql", asset_67, sizeof asset_67},
+    {"sql/migrations/20261121028600_create_setup_functions.sql", asset_68, sizeof asset_68},
+    {"sql/migrations/20261121028610_record_secret_validation.sql", asset_69, sizeof asset_69},
+    {"sql/migrations/20261121028620_create_tenant_schemas.sql", asset_70, sizeof asset_70},
+    {"sql/migrations/20261121028630_create_execute_sql.sql", asset_71, sizeof asset_71},
+    {"sql/prepare.sql", asset_72, sizeof asset_72},
+    {"web/atoll.css", asset_73, sizeof asset_73},
+    {"web/atoll.svg", asset_74, sizeof asset_74},
+    {"web/robots.txt", asset_75, sizeof asset_75},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -18,6 +18,7 @@ extension ProjectConfiguration {
         package var s3 = S3Service()
         package var images = Images()
         package var cdn = ContentDelivery()
+        package var events = Events()
 
         package init() {}
 
@@ -60,6 +61,7 @@ extension ProjectConfiguration {
                 "How often uploads that nobody continues, and files of deleted objects, are looked for.")
             Field.section("images", \.images, "Bounds of `[storage.image_transformation]`.")
             Field.section("cdn", \.cdn, "A content delivery network in front of the server.")
+            Field.section("events", \.events, "Whom changes of objects are told, such as a virus scan.")
             Field.section("s3", \.s3, "An S3 service that keeps the files, in place of the server's own disk.")
         }
 
@@ -115,6 +117,26 @@ extension ProjectConfiguration {
                     "purge_url", \.purgeURL, .httpURL,
                     "Told by POST what is to be forgotten when the service key calls `DELETE /storage/v1/cdn/...`.")
                 Field.optional("purge_key", \.purgeKey, .secret, "The bearer token for that.")
+            }
+        }
+
+        /// `[atoll.storage.events]`
+        package struct Events: ConfigurationSection {
+            package var url: String?
+            package var secret: SecretString?
+            package var timeout: Duration = .seconds(10)
+
+            package init() {}
+
+            static var fields: [ConfigurationField<Events>] {
+                Field.optional(
+                    "url", \.url, .httpURL,
+                    "Takes a signed POST (Standard Webhooks) for each object that is created, replaced, moved or removed, at least once."
+                )
+                Field.optional(
+                    "secret", \.secret, .secret, "Signs them: `v1,whsec_` and 24 to 64 bytes in base 64.")
+                Field.key(
+                    "timeout", \.timeout, .duration(.seconds(1)...(.seconds(100))), "How long an answer may take.")
             }
         }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Cryptography
 package import Primitives
 
 /// A point at which the project has a say. The raw value is the name of its `[auth.hook.<name>]`.

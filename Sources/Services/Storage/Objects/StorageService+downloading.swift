@@ -79,7 +79,12 @@ extension StorageService {
             try await download(request, .everybody, .getPublicObject)
         }
         router.on(.get, "\(object)/sign/:bucket/*key") { request in
-            try await download(request, .address(try address(of: request)), .getSignedObject)
+            let address = try address(of: request)
+            // Whoever was given a small picture was not given the large one.
+            guard address.transform == nil else {
+                throw StorageError(.invalidSignature, "The address is that of a rendered image")
+            }
+            return try await download(request, .address(address), .getSignedObject)
         }
         router.on(.get, "\(object)/info/:bucket/*key") { request in
             try await info(request, .principal(try principal(for: request)), .objectInfo)

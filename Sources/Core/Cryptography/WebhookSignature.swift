@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-import Cryptography
-import Primitives
+package import Primitives
 
 /// Signs messages as the Standard Webhooks specification says: HMAC-SHA-256 over id, time and body.
-enum WebhookSignature {
+package enum WebhookSignature {
     /// The key of a secret `v1,whsec_<base64>`; nil for other forms, and for keys outside the specified 24 to 64 bytes.
-    static func key(of secret: SecretString) -> [UInt8]? {
+    package static func key(of secret: SecretString) -> [UInt8]? {
         let prefix = "v1,whsec_"
         let text = secret.reveal()
         guard text.hasPrefix(prefix), let key = Base64.decode(String(text.dropFirst(prefix.count))),
@@ -15,7 +14,7 @@ enum WebhookSignature {
     }
 
     /// The fields of a request: `webhook-id`, `webhook-timestamp`, and in `webhook-signature` one signature a secret.
-    static func headers(
+    package static func headers(
         id: String, at now: Timestamp, body: [UInt8], secrets: [SecretString]
     ) -> [(name: String, value: String)] {
         let time = String(now.unixSeconds)
