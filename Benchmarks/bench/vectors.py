@@ -405,7 +405,7 @@ def many():
     points_disk = database.execute(space).fetchone()[0]
 
     def latency(among):
-        """The least of some medians: what else the machine does only adds to them."""
+        """The median of some medians, in milliseconds."""
         medians = []
         for _ in range(5):
             times = []
@@ -415,7 +415,7 @@ def many():
                 client.send("POST", "/collections/notes/points/query", asked, {"X-Atoll-Tenant": tenant})
                 times.append((time.monotonic() - begin) * 1000)
             medians.append(median(times))
-        return min(medians)
+        return median(medians)
 
     latency(busy)
     latencies = {10: latency(busy[:10]), 1000: latency(busy)}
