@@ -38,6 +38,7 @@ package struct Log: Sendable {
     /// Fields every line of this log carries, before the event's own.
     package var fields: [KeyValue]
     private let writer: LogWriter?
+    private var ring: LogRing?
 
     /// - Parameter writer: where the lines go; ``LogWriter/standardError`` unless a test says otherwise.
     package init(
@@ -66,6 +67,13 @@ package struct Log: Sendable {
         return copy
     }
 
+    /// The same log, whose events are kept in `ring` as well.
+    package func kept(in ring: LogRing) -> Log {
+        var copy = self
+        copy.ring = ring
+        return copy
+    }
+
     package func debug(_ event: String, _ fields: KeyValue...) { write(.debug, event, fields) }
     package func info(_ event: String, _ fields: KeyValue...) { write(.info, event, fields) }
     package func warning(_ event: String, _ fields: KeyValue...) { write(.warning, event, fields) }
@@ -75,6 +83,7 @@ package struct Log: Sendable {
     package func write(_ level: Level, _ event: String, _ fields: [KeyValue]) {
         guard let writer, level >= self.level else { return }
         let line = LogLine(time: .now(), level: level, event: event, fields: self.fields + fields)
+        ring?.append(line.time, level, event, line.fields)
         writer.append(line.encoded(as: format))
     }
 
