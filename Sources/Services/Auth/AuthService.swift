@@ -116,6 +116,9 @@ package struct AuthService: Sendable {
         on(.post, "/token", &router, grantToken)
         on(.get, "/user", &router, currentUser)
         on(.post, "/logout", &router, logOut)
+        on(.get, "/user/sessions", &router, listOwnSessions)
+        on(.delete, "/user/sessions/:session", &router, endOwnSession)
+        on(.delete, "/user", &router, deleteOwnAccount)
     }
 
     /// Adds a route below `/auth/v1`, with the body limit of Auth and the version a client asks for echoed.
