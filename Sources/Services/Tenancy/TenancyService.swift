@@ -50,6 +50,9 @@ package struct TenancyService: Sendable {
             router.on(.get, "/api/user/profile", profile)
             router.on(.patch, "/api/user/profile", maxBodyBytes: maxBytes, changeProfile)
         }
+        router.group("/api/overview", errors: answer) { router in
+            router.on(.get, "/api/overview", overview)
+        }
     }
 
     /// The signed-in person a request speaks for.
