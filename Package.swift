@@ -110,14 +110,15 @@ let package = Package(
             ]),
 
         // Product.
-        library("Product", "Console", ["Primitives", "Cryptography", "HTTP", "Platform"]),
         library("Product", "Isolation", ["Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres"]),
+        library(
+            "Product", "Console", ["Primitives", "Cryptography", "HTTP", "Postgres", "Platform", "Isolation"]),
         library(
             "Product", "Server",
             [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Images", "Processes", "Postgres",
                 "Platform", "Jobs", "Mail", "EmbeddedPostgres", "Auth", "REST", "Storage", "Tenancy", "MailCatcher",
-                "Vectors", "Console", "CLinux",
+                "Vectors", "Isolation", "Console", "CLinux",
             ]),
         .executableTarget(
             name: "atoll",
@@ -170,7 +171,8 @@ let package = Package(
                 "TestSupport",
             ]),
         tests("BehaviourTests", ["Processes", "TestSupport", "Primitives"]),
-        tests("ConsoleTests", ["Console", "HTTP", "EventLoop", "Primitives"]),
+        tests(
+            "ConsoleTests", ["Console", "Isolation", "HTTP", "EventLoop", "Postgres", "Cryptography", "Primitives"]),
         tests(
             "TenancyTests",
             [

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package import HTTP
 internal import Platform
-internal import Primitives
+package import Primitives
 
-/// The web pages: rendered here, without scripts, over the server's own API with the visitor's own rights.
+/// The web pages: rendered here, over the server's own API with the visitor's own rights. They work without scripts; the one script
+/// there is makes some of them more pleasant.
 package struct Console: Sendable {
     /// One line of "what runs where".
     package struct Listing: Sendable {
@@ -20,32 +21,61 @@ package struct Console: Sendable {
 
     let api: ConsoleAPI
     let forms: FormGuard
+    let operators: OperatorGate
     let listings: [Listing]
     let minPasswordLength: Int
+    /// Whether authenticator apps can be added.
+    let offersFactors: Bool
     /// The API's address, without a slash at its end.
     let siteURL: String
+    let languages: [Language]
+    /// Nil where there are no pages for operators.
+    let administration: Administration?
+    let log: Log
 
     /// - Parameters:
-    ///   - secret: of the project; the key of forms is derived from it.
+    ///   - secret: of the project; the keys of forms and of operators' cookies are derived from it.
     ///   - siteURL: where browsers reach this server.
+    ///   - offersFactors: whether Auth takes authenticator apps.
+    ///   - languages: the first is the one for browsers that ask for none of them.
+    ///   - administration: what operators' pages work on.
     package init(
-        api: ConsoleAPI, secret: [UInt8], siteURL: String, listings: [Listing], minPasswordLength: Int
+        api: ConsoleAPI, secret: [UInt8], siteURL: String, listings: [Listing], minPasswordLength: Int,
+        offersFactors: Bool = true, languages: [Language] = [.english], administration: Administration? = nil,
+        log: Log = .disabled
     ) {
         self.api = api
         forms = FormGuard(secret: secret)
+        operators = OperatorGate(secret: secret)
         self.siteURL = siteURL
         self.listings = listings
         self.minPasswordLength = minPasswordLength
+        self.offersFactors = offersFactors
+        self.languages = languages
+        self.administration = administration
+        self.log = log.with(.field("service", "console"))
     }
 
     /// Adds the routes of the pages.
     package func register(on router: inout Router) {
         router.on(.get, "/", open(home))
+        router.on(.post, "/language", maxBodyBytes: Self.maxFormBytes, open(chooseLanguage))
         registerAccountPages(on: &router)
+        registerFactorChallenge(on: &router)
+        registerInvitations(on: &router)
         router.on(.get, "/dashboard", forMembers(dashboard))
+        router.on(.get, "/usage", forMembers(usagePage))
+        router.on(.get, "/activity", forMembers(activityPage))
+        registerSetup(on: &router)
         registerSettings(on: &router)
+        if let administration { AdminPages(console: self, administration: administration).register(on: &router) }
+        registerAssets(on: &router)
+    }
+
+    private func registerAssets(on router: inout Router) {
         for (path, asset, type) in [
             ("/assets/atoll.css", "web/atoll.css", "text/css; charset=utf-8"),
+            ("/assets/atoll.js", "web/atoll.js", "text/javascript; charset=utf-8"),
             ("/assets/atoll.svg", "web/atoll.svg", "image/svg+xml"),
             ("/robots.txt", "web/robots.txt", "text/plain; charset=utf-8"),
         ] {
@@ -64,56 +94,11 @@ package struct Console: Sendable {
     /// The largest form.
     static let maxFormBytes = 64 << 10
 
-    // MARK: Home
-
-    private func home(_ visit: inout Visit) async throws -> HTTPResponse {
-        if let session = await ConsoleSession.current(of: visit.request, api) {
-            visit.session = session
-            return PageResponse.redirect("/dashboard")
+    private func chooseLanguage(_ visit: inout Visit) async throws -> HTTPResponse {
+        let form = try await forms.form(of: visit.request)
+        if let language = languages.first(where: { $0.code == form.first("language") }) {
+            visit.cookies.append(Cookie(name: Self.languageCookie, value: language.code, maxAge: 365 * 86_400))
         }
-        let layout = Layout(title: "Home", path: "/", formToken: visit.formToken)
-        return PageResponse.html(
-            layout.page {
-                Markup(.div, .class("grid")) {
-                    Markup(.div, .class("hero")) {
-                        Markup(.h1) { "An isolated home for everyone who signs up" }
-                        Markup(.p) {
-                            "Account, profile, tenant, encrypted keys, tables under row level security: made in the same transaction as the sign-up."
-                        }
-                        Markup(.p) {
-                            Markup(.a, .class("button quiet"), .href("/auth/signin")) { "I have an account" }
-                        }
-                    }
-                    signUpForm(visit)
-                }
-                services
-            })
-    }
-
-    /// "What runs where".
-    var services: Markup {
-        Layout.section("services", "What runs where") {
-            Markup(.table) {
-                Markup(.thead) {
-                    Markup(.tr) {
-                        Markup(.th, .scope("col")) { "Service" }
-                        Markup(.th, .scope("col")) { "Address" }
-                    }
-                }
-                Markup(.tbody) {
-                    for listing in listings {
-                        Markup(.tr) {
-                            Markup(.td) { listing.name }
-                            Markup(.td) { Markup(.code) { listing.address } }
-                        }
-                    }
-                }
-            }
-            Markup(.p, .class("hint")) {
-                "The keys for clients are printed by "
-                Markup(.code) { "atoll status" }
-                "."
-            }
-        }
+        return PageResponse.redirect(Self.destination(form.first("next"), otherwise: "/"))
     }
 }

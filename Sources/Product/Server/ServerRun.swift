@@ -21,13 +21,16 @@ package struct ServerRun: Sendable {
 
     let project: Project
     let log: Log
+    /// The latest events, for operators' pages.
+    let logs: LogRing
     let metrics = Metrics()
     private let progress: @Sendable (String) -> Void
 
     /// - Parameter progress: told each step in a few words before it begins.
     package init(project: Project, log: Log, progress: @escaping @Sendable (String) -> Void = { _ in }) {
         self.project = project
-        self.log = log
+        logs = LogRing()
+        self.log = log.kept(in: logs)
         self.progress = progress
     }
 
@@ -102,7 +105,8 @@ package struct ServerRun: Sendable {
             threads: workerCount, maxQueued: configuration.maxQueuedWork, niceness: Self.workerNiceness)
         defer { workers.shutdown() }
         let services = try Services(
-            project, logins, loops: group.loops, workers: workers, log: log, metrics: metrics)
+            project, logins, loops: group.loops, workers: workers, log: log, logs: logs,
+            metrics: metrics)
         let observer = RequestObserver(
             log: log, metrics: metrics, trustsProxies: !configuration.trustedProxies.isEmpty)
         let server: HTTPServer

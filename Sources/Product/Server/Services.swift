@@ -33,7 +33,8 @@ struct Services: Sendable {
     private let rules: TenancyRules
 
     init(
-        _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, metrics: Metrics
+        _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, logs: LogRing,
+        metrics: Metrics
     ) throws {
         let settings = project.configuration.atoll.database
         func database(_ address: PostgresAddress, _ name: String) throws -> Database {
@@ -139,20 +140,13 @@ struct Services: Sendable {
         self.vectorsRouter = vectorsRouter
         let locks = try Database(
             Self.lockConfiguration(settings, logins.authenticator, count: tenancy.setup.maxRuns), loops: loops,
-            log: log,
-            metrics: metrics, name: "setup")
+            log: log, metrics: metrics, name: "setup")
         databases.append(locks)
         let setup = SetupService(
             tenancy: tenants, locks: locks, validator: validator, makeCollection: makeCollection,
             makeSchema: { try await schemas.make($0) }, log: log)
         setup.register(on: &router)
         longLived.append { await setup.run() }
-        let pages = router
-        Console(
-            api: ConsoleAPI(key: project.secrets.publishableKey) { await pages.respond(to: $0) },
-            secret: project.secrets.jwtSecret.bytes, siteURL: project.apiURL, listings: Self.listings(project),
-            minPasswordLength: project.configuration.auth.minimumPasswordLength
-        ).register(on: &router)
         if let files = projectFiles {
             let owner = try Database(
                 Self.journalConfiguration(settings, logins.storage), loops: loops, log: log, metrics: metrics,
@@ -171,6 +165,20 @@ struct Services: Sendable {
         } else {
             seeds = nil
         }
+        let owned = try Self.database(ofOperators: logins.project, settings, "owner", loops: loops, log: log)
+        databases.append(owned)
+        let probes = try Self.database(ofOperators: logins.administrator, settings, "probes", loops: loops, log: log)
+        databases.append(probes)
+        let pages = router
+        Console(
+            api: ConsoleAPI(key: project.secrets.publishableKey, operatorKey: project.secrets.secretKey) {
+                await pages.respond(to: $0)
+            },
+            secret: project.secrets.jwtSecret.bytes, siteURL: project.apiURL, listings: Self.listings(project),
+            minPasswordLength: project.configuration.auth.minimumPasswordLength,
+            offersFactors: project.configuration.auth.mfa.totp.enrollEnabled,
+            administration: Self.administration(project, owner: owned, probes: probes, logs: logs), log: log
+        ).register(on: &router)
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)
         longLived.append { try await keyWatch.run() }

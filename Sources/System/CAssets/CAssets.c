@@ -219,15 +219,21 @@ static const unsigned char asset_71[] = {
 #embed "sql/migrations/20261121028630_create_execute_sql.sql"
 };
 static const unsigned char asset_72[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121028800_restrict_pictures.sql"
 };
 static const unsigned char asset_73[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_74[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_75[] = {
+#embed "web/atoll.js"
+};
+static const unsigned char asset_76[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_77[] = {
 #embed "web/robots.txt"
 };
 
@@ -304,9 +310,11 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121028610_record_secret_validation.sql", asset_69, sizeof asset_69},
     {"sql/migrations/20261121028620_create_tenant_schemas.sql", asset_70, sizeof asset_70},
     {"sql/migrations/20261121028630_create_execute_sql.sql", asset_71, sizeof asset_71},
-    {"sql/prepare.sql", asset_72, sizeof asset_72},
-    {"web/atoll.css", asset_73, sizeof asset_73},
-    {"web/atoll.svg", asset_74, sizeof asset_74},
-    {"web/robots.txt", asset_75, sizeof asset_75},
+    {"sql/migrations/20261121028800_restrict_pictures.sql", asset_72, sizeof asset_72},
+    {"sql/prepare.sql", asset_73, sizeof asset_73},
+    {"web/atoll.css", asset_74, sizeof asset_74},
+    {"web/atoll.js", asset_75, sizeof asset_75},
+    {"web/atoll.svg", asset_76, sizeof asset_76},
+    {"web/robots.txt", asset_77, sizeof asset_77},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -1,175 +1,205 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTP
 
-/// What all pages share: head, skip link, navigation, notices.
+/// What all pages share: head, skip link, navigation, the frame around their content.
 struct Layout: Sendable {
-    /// Who is signed in, as the navigation names them.
-    struct Visitor: Sendable {
-        var email: String
-        /// The name of the tenant they work in.
-        var tenant: String?
+    /// What stands around a page's content.
+    enum Frame: Sendable {
+        /// One narrow column, for pages that are one form.
+        case narrow
+        case wide
+        case settings(SettingsSection)
+        case admin(AdminSection)
     }
 
-    var title: String
-    var visitor: Visitor?
+    var title: Phrase
+    var frame = Frame.wide
+    /// Nil where nobody is signed in.
+    var person: Person?
     /// The path of the page, which the navigation marks.
     var path = ""
-    /// For the sign-out form.
+    /// For the forms of the navigation.
     var formToken = ""
-    /// A narrow column, for pages that are one form.
-    var isNarrow = false
+    /// Whether the page shows progress and is loaded again where scripts do not run.
+    var isRefreshed = false
+    var language = Language.english
+    /// What there is to choose from.
+    var languages: [Language] = []
 
-    func page(@MarkupBuilder content: () -> Markup) -> String {
-        let body = content()
-        let markup = Markup(.html, .lang("en")) {
+    func page(_ body: Markup) -> String {
+        let markup = Markup(.html, .lang(language.code)) {
             Markup(.head) {
                 Markup(.meta, .charset("utf-8"))
                 Markup(.meta, .name("viewport"), .content("width=device-width, initial-scale=1"))
-                Markup(.title) { "\(title) · Atoll" }
+                Markup(.meta, .name("color-scheme"), .content("light dark"))
+                Markup(.title) {
+                    Markup.text(title)
+                    Markup.data(" · Atoll")
+                }
                 Markup(.link, .rel("stylesheet"), .href("/assets/atoll.css"))
-                Markup(.link, .rel("icon"), .href("/assets/atoll.svg"))
+                Markup(.link, .rel("icon"), .type("image/svg+xml"), .href("/assets/atoll.svg"))
+                Markup(.script, .src("/assets/atoll.js"), .defer())
+                if isRefreshed {
+                    Markup(.noscript) { Markup(.meta, .httpEquiv("refresh"), .content("2")) }
+                }
             }
             Markup(.body) {
-                Markup(.a, .class("skip"), .href("#content")) { "Skip to the content" }
-                navigation
-                Markup(.main, .id("content"), .class(isNarrow ? "narrow" : "wide")) { body }
-                Markup(.footer) { Markup(.p) { "Atoll · every row, file and key is its tenant's alone" } }
+                Markup(.a, .class("skip"), .href("#content"), text: .skipToContent)
+                top
+                framed(body)
+                Markup(.footer, .class("foot")) {
+                    Markup(.p, text: .footer)
+                    if languages.count > 1 { languageChoice }
+                }
             }
         }
-        return "<!doctype html>" + markup.html
+        return "<!doctype html>" + markup.html(in: language)
     }
 
-    private var navigation: Markup {
+    @MarkupBuilder private func framed(_ body: Markup) -> Markup {
+        switch frame {
+        case .narrow: Markup(.main, .id("content"), .class("narrow"), .tabindex(-1)) { body }
+        case .wide: Markup(.main, .id("content"), .class("wide"), .tabindex(-1)) { body }
+        case .settings(let current):
+            Markup(.div, .class("beside")) {
+                sideNavigation(
+                    .settingsNavigation,
+                    SettingsSection.allCases.map { ($0.path, $0.title, $0.icon, $0 == current) })
+                Markup(.main, .id("content"), .tabindex(-1)) { body }
+            }
+        case .admin(let current):
+            Markup(.div, .class("beside wider")) {
+                sideNavigation(
+                    .adminNavigation, AdminSection.allCases.map { ($0.path, $0.title, $0.icon, $0 == current) })
+                Markup(.main, .id("content"), .tabindex(-1)) { body }
+            }
+        }
+    }
+
+    private func sideNavigation(
+        _ name: Message, _ links: [(path: String, title: Message, icon: Icon, isCurrent: Bool)]
+    ) -> Markup {
+        Markup(.nav, .class("side"), .label(name)) {
+            Markup(.ul) {
+                for link in links {
+                    Markup(.li) {
+                        Markup.element(
+                            .a, [.href(link.path)] + (link.isCurrent ? [.aria("current", "page")] : []),
+                            [link.icon.markup, Markup(.span, text: link.title)])
+                    }
+                }
+            }
+        }
+    }
+
+    // MARK: The top of the page
+
+    private var top: Markup {
         Markup(.header, .class("top")) {
-            Markup(.a, .class("brand"), .href(visitor == nil ? "/" : "/dashboard")) { "Atoll" }
-            if let visitor {
-                Markup(.nav, .aria("label", "Main")) {
+            Markup(.a, .class("brand"), .href(home)) {
+                Markup(.img, .src("/assets/atoll.svg"), .noAlt(), .svg("width", "26"), .svg("height", "26"))
+                Markup.data("Atoll")
+            }
+            switch (frame, person) {
+            case (.admin, _): operatorMenu
+            case (_, let person?):
+                if !person.tenants.isEmpty { tenantMenu(person) }
+                Markup(.nav, .class("main"), .label(.mainNavigation)) {
                     Markup(.ul) {
-                        link("/dashboard", "Dashboard")
-                        link("/settings", "Settings")
+                        link("/dashboard", .dashboard)
+                        link("/usage", .usage)
+                        link("/settings", .settings)
+                        if person.isOperator { link("/admin", .administration) }
                     }
                 }
-                Markup(.div, .class("who")) {
-                    Markup(.span, .class("tenant")) { visitor.tenant ?? visitor.email }
-                    Markup(.form, .method("post"), .action("/auth/signout")) {
-                        Form.token(formToken)
-                        Markup(.button, .type("submit"), .class("quiet")) { "Sign out" }
-                    }
-                }
-            } else {
-                Markup(.nav, .aria("label", "Main")) {
+                accountMenu(person)
+            case (_, nil):
+                Markup(.nav, .class("main end"), .label(.mainNavigation)) {
                     Markup(.ul) {
-                        link("/auth/signin", "Sign in")
-                        link("/auth/signup", "Sign up")
+                        link("/auth/signin", .signIn)
+                        link("/auth/signup", .signUp)
                     }
                 }
             }
         }
     }
 
-    private func link(_ target: String, _ name: String) -> Markup {
-        Markup(.li) {
-            if target == path {
-                Markup(.a, .href(target), .aria("current", "page")) { name }
-            } else {
-                Markup(.a, .href(target)) { name }
+    private var home: String {
+        if case .admin = frame { return "/admin" }
+        return person == nil ? "/" : "/dashboard"
+    }
+
+    private func link(_ target: String, _ name: Message) -> Markup {
+        let isCurrent = path == target || path.hasPrefix(target + "/")
+        return Markup(.li) {
+            Markup.element(
+                .a, [.href(target)] + (isCurrent ? [.aria("current", "page")] : []), [.text(.message(name, []))])
+        }
+    }
+
+    /// The tenants one can work in, each a button of one form: it works without scripts.
+    private func tenantMenu(_ person: Person) -> Markup {
+        Markup(.details, .class("menu"), .hook("menu")) {
+            Markup(.summary, .label(.switchTenant, person.tenantName)) {
+                Markup(.span, .class("clip"), data: person.tenantName)
+                Icon.chevron.markup
+            }
+            Markup(.form, .class("panel"), .method("post"), .action("/tenant/switch")) {
+                Form.token(formToken)
+                Markup(.p, .class("panel-title"), text: .yourTenants)
+                for tenant in person.tenants {
+                    Markup(.button, .type("submit"), .name("tenant_id"), .value(tenant.id), .class("row")) {
+                        Markup(.span, .class("clip"), data: tenant.name)
+                        if tenant.id == person.tenantID {
+                            Markup(.span, .class("badge good"), text: .current)
+                        } else {
+                            Markup(.span, .class("badge"), data: tenant.role)
+                        }
+                    }
+                }
+                Markup(.a, .class("row"), .href("/settings/team#new-team"), text: .newTeam)
             }
         }
     }
 
-    /// A sentence on how something went, which screen readers read out.
-    static func notice(_ text: String, isGood: Bool) -> Markup {
-        Markup(.div, .class(isGood ? "notice good" : "notice bad"), .role(isGood ? "status" : "alert")) { text }
-    }
-
-    /// A part of a page with a heading of its own.
-    static func section(_ id: String, _ title: String, @MarkupBuilder content: () -> Markup) -> Markup {
-        let body = content()
-        return Markup(.section, .aria("labelledby", id)) {
-            Markup(.h2, .id(id)) { title }
-            body
-        }
-    }
-}
-
-/// The parts of forms.
-enum Form {
-    /// What a field holds, and what is wrong with it.
-    struct State: Sendable {
-        var values: [String: String] = [:]
-        var errors: [String: String] = [:]
-        /// What concerns the whole form.
-        var notice: String?
-
-        static let empty = State()
-    }
-
-    static func token(_ token: String) -> Markup {
-        Markup(.input, .type("hidden"), .name(FormGuard.fieldName), .value(token))
-    }
-
-    /// A labelled input with its hint, and the error beside it.
-    static func field(
-        _ name: String, _ label: String, type: String = "text", state: State = .empty, hint: String? = nil,
-        autocomplete: String = "off", isRequired: Bool = true, minLength: Int? = nil, maxLength: Int = 254,
-        takesFocus: Bool = false
-    ) -> Markup {
-        let error = state.errors[name]
-        let described = [hint == nil ? nil : "\(name)-hint", error == nil ? nil : "\(name)-error"].compactMap { $0 }
-        var attributes: [Attribute] = [
-            .id(name), .name(name), .type(type), .autocomplete(autocomplete), .required(isRequired),
-            .maxlength(maxLength), .autofocus(takesFocus),
-        ]
-        // A password is never sent back.
-        if type != "password" { attributes.append(.value(state.values[name] ?? "")) }
-        if let minLength { attributes.append(.minlength(minLength)) }
-        if !described.isEmpty { attributes.append(.aria("describedby", described.joined(separator: " "))) }
-        if error != nil { attributes.append(.aria("invalid", "true")) }
-        return Markup(.div, .class("field")) {
-            Markup(.label, .for(name)) { label }
-            Markup.element(.input, attributes, [])
-            if let hint { Markup(.p, .id("\(name)-hint"), .class("hint")) { hint } }
-            if let error { Markup(.p, .id("\(name)-error"), .class("error")) { error } }
-        }
-    }
-
-    static func select(
-        _ name: String, _ label: String, options: [(value: String, label: String)], state: State = .empty
-    ) -> Markup {
-        Markup(.div, .class("field")) {
-            Markup(.label, .for(name)) { label }
-            Markup(.select, .id(name), .name(name)) {
-                for option in options {
-                    Markup(.option, .value(option.value), .selected(state.values[name] == option.value)) {
-                        option.label
-                    }
+    private func accountMenu(_ person: Person) -> Markup {
+        Markup(.details, .class("menu end"), .hook("menu")) {
+            Markup(.summary, .label(.accountMenu, person.name)) {
+                Components.avatar(person.avatarPath, person.name)
+                Icon.chevron.markup
+            }
+            Markup(.div, .class("panel right")) {
+                Markup(.p, .class("panel-title")) {
+                    Markup(.strong, data: person.name)
+                    Markup(.span, data: person.email)
+                }
+                Markup(.a, .class("row"), .href("/settings"), text: .settings)
+                Markup(.a, .class("row"), .href("/settings/security"), text: .security)
+                Markup(.form, .method("post"), .action("/auth/signout")) {
+                    Form.token(formToken)
+                    Markup(.button, .type("submit"), .class("row"), text: .signOut)
                 }
             }
         }
     }
 
-    static func button(_ label: String, _ kind: String = "primary") -> Markup {
-        Markup(.button, .type("submit"), .class(kind)) { label }
-    }
-}
-
-/// Responses that carry pages.
-enum PageResponse {
-    /// No scripts, nothing from elsewhere, in no frame, not kept.
-    static func html(_ page: String, status: HTTPStatus = .ok) -> HTTPResponse {
-        var response = HTTPResponse.html(page, status: status)
-        response.headers.append(
-            "Content-Security-Policy",
-            "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-        )
-        response.headers.append("X-Content-Type-Options", "nosniff")
-        response.headers.append("Referrer-Policy", "same-origin")
-        response.headers.append("Cache-Control", "no-store")
-        return response
+    @MarkupBuilder private var operatorMenu: Markup {
+        Markup(.span, .class("badge warn"), text: .operatorBadge)
+        Markup(.form, .class("end"), .method("post"), .action("/admin/signout")) {
+            Form.token(formToken)
+            Markup(.button, .type("submit"), .class("quiet"), text: .leaveAdministration)
+        }
     }
 
-    /// See another page, by GET.
-    static func redirect(_ path: String) -> HTTPResponse {
-        HTTPResponse(303, headers: ["Location": path, "Cache-Control": "no-store"])
+    private var languageChoice: Markup {
+        Markup(.form, .method("post"), .action("/language"), .class("inline")) {
+            Form.token(formToken)
+            Markup(.input, .type("hidden"), .name("next"), .value(path))
+            for choice in languages {
+                Markup(
+                    .button, .type("submit"), .name("language"), .value(choice.code), .lang(choice.code),
+                    .class("link"), data: choice.name)
+            }
+        }
     }
 }

@@ -15,41 +15,43 @@ extension Console {
         router.on(.get, "/auth/forgot", forVisitors { visit in forgotPage(visit) })
         router.on(.post, "/auth/forgot", maxBodyBytes: bytes, open(forgot))
         router.on(.get, "/auth/callback", open(callback))
-        router.on(.get, "/auth/reset", forMembers { visit in resetPage(visit) })
+        router.on(.get, "/auth/reset", forMembers { visit, _ in resetPage(visit) })
         router.on(.post, "/auth/reset", maxBodyBytes: bytes, forMembers(reset))
     }
 
-    private func layout(_ title: String, _ visit: Visit, _ path: String) -> Layout {
-        Layout(title: title, path: path, formToken: visit.formToken, isNarrow: true)
-    }
+    var passwordHint: Phrase { .of(.passwordHint, "\(minPasswordLength)") }
 
-    private var passwordHint: String { "At least \(minPasswordLength) characters." }
+    private func form(_ path: String, _ visit: Visit, @MarkupBuilder content: () -> Markup) -> Markup {
+        let content = content()
+        return Markup(.form, .method("post"), .action(path), .class("card")) {
+            Form.token(visit.formToken)
+            content
+        }
+    }
 
     // MARK: Sign in
 
     private func signInPage(
         _ visit: Visit, _ state: Form.State = .empty, next: String? = nil, status: HTTPStatus = .ok
     ) -> HTTPResponse {
-        let next = next ?? FormFields(query: visit.request.query ?? "").first("next")
-        let page = layout("Sign in", visit, "/auth/signin").page {
-            Markup(.h1) { "Sign in" }
-            if let notice = state.notice { Layout.notice(notice, isGood: false) }
-            Markup(.form, .method("post"), .action("/auth/signin"), .class("card")) {
-                Form.token(visit.formToken)
-                Markup(.input, .type("hidden"), .name("next"), .value(Self.destination(next)))
-                Form.field("email", "E-mail", type: "email", state: state, autocomplete: "username", takesFocus: true)
-                Form.field(
-                    "password", "Password", type: "password", state: state, autocomplete: "current-password",
-                    maxLength: 72)
-                Form.button("Sign in")
+        let next = Self.destination(next ?? visit.query.first("next"))
+        return visit.page(.signIn, .narrow, status: status) {
+            Components.heading(.of(.signIn), next == "/dashboard" ? nil : .of(.signInToGoOn))
+            visit.notice
+            if let problem = state.problem { Components.notice(problem, isGood: false) }
+            form("/auth/signin", visit) {
+                Form.hidden("next", next)
+                Form.field("email", .email, .email.focused(), state: state)
+                Form.field("password", .password, .currentPassword, state: state)
+                Form.button(.signIn)
+                Markup(.p, .class("hint")) { Markup(.a, .href("/auth/forgot"), text: .forgotPassword) }
             }
-            Markup(.p, .class("hint")) {
-                Markup(.a, .href("/auth/forgot")) { "Forgot your password?" }
-                " · "
-                Markup(.a, .href("/auth/signup")) { "Make an account" }
+            Markup(.p, .class("hint centred")) {
+                Markup.text(.noAccount)
+                Markup.data(" ")
+                Markup(.a, .href("/auth/signup?next=\(Self.encoded(next))"), text: .signUp)
             }
         }
-        return PageResponse.html(page, status: status)
     }
 
     private func signIn(_ visit: inout Visit) async throws -> HTTPResponse {
@@ -59,11 +61,14 @@ extension Console {
             .post, "/auth/v1/token?grant_type=password",
             ["email": .string(email), "password": .string(form.first("password") ?? "")])
         guard answer.isSuccess, let session = ConsoleSession(answer.body) else {
-            let state = Form.State(values: ["email": email], notice: answer.message)
-            return signInPage(visit, state, next: form.first("next"), status: HTTPStatus(code: answer.status))
+            let state = Form.State(values: ["email": email], problem: answer.phrase)
+            return signInPage(visit, state, next: form.first("next"), status: answer.pageStatus)
         }
         visit.session = session
-        return PageResponse.redirect(Self.destination(form.first("next")))
+        let next = Self.destination(form.first("next"))
+        let factors = answer.body?["user"]?["factors"]?.arrayValue?.compactMap { Person.Factor($0) } ?? []
+        guard factors.contains(where: \.isVerified) else { return PageResponse.redirect(next) }
+        return PageResponse.redirect("/auth/mfa?next=\(Self.encoded(next))")
     }
 
     private func signOut(_ visit: inout Visit) async throws -> HTTPResponse {
@@ -77,27 +82,35 @@ extension Console {
 
     // MARK: Sign up
 
-    private func signUpPage(_ visit: Visit, _ state: Form.State = .empty, status: HTTPStatus = .ok) -> HTTPResponse {
-        let page = layout("Sign up", visit, "/auth/signup").page {
-            Markup(.h1) { "Sign up" }
-            if let notice = state.notice { Layout.notice(notice, isGood: false) }
-            signUpForm(visit, state, takesFocus: true)
-            Markup(.p, .class("hint")) { Markup(.a, .href("/auth/signin")) { "I have an account" } }
+    private func signUpPage(
+        _ visit: Visit, _ state: Form.State = .empty, next: String? = nil, status: HTTPStatus = .ok
+    ) -> HTTPResponse {
+        let next = next ?? visit.query.first("next")
+        return visit.page(.signUp, .narrow, status: status) {
+            Components.heading(.of(.signUp), .of(.signUpText))
+            if let problem = state.problem { Components.notice(problem, isGood: false) }
+            signUpForm(visit, state, next: next, takesFocus: true)
+            Markup(.p, .class("hint centred")) {
+                Markup.text(.haveAccount)
+                Markup.data(" ")
+                Markup(.a, .href("/auth/signin?next=\(Self.encoded(Self.destination(next)))"), text: .signIn)
+            }
         }
-        return PageResponse.html(page, status: status)
     }
 
-    func signUpForm(_ visit: Visit, _ state: Form.State = .empty, takesFocus: Bool = false) -> Markup {
-        Markup(.form, .method("post"), .action("/auth/signup"), .class("card")) {
-            Form.token(visit.formToken)
+    /// - Parameter next: where to go then; the set-up when nil.
+    func signUpForm(
+        _ visit: Visit, _ state: Form.State = .empty, next: String? = nil, takesFocus: Bool = false
+    ) -> Markup {
+        form("/auth/signup", visit) {
+            if let next { Form.hidden("next", Self.destination(next, otherwise: "/setup")) }
             Form.field(
-                "full_name", "Name", state: state, autocomplete: "name", isRequired: false, maxLength: 200,
-                takesFocus: takesFocus)
-            Form.field("email", "E-mail", type: "email", state: state, autocomplete: "username")
+                "full_name", .name, .optional(200, autocomplete: "name").focused(takesFocus), state: state,
+                hint: .of(.optional))
+            Form.field("email", .email, .email, state: state)
             Form.field(
-                "password", "Password", type: "password", state: state, hint: passwordHint,
-                autocomplete: "new-password", minLength: minPasswordLength, maxLength: 72)
-            Form.button("Sign up")
+                "password", .password, .newPassword(minPasswordLength), state: state, hint: passwordHint)
+            Form.button(.signUp)
         }
     }
 
@@ -110,46 +123,44 @@ extension Console {
         let answer = await visit.call(.post, "/auth/v1/signup", .object(body))
         guard answer.isSuccess else {
             var state = Form.State(values: ["email": email, "full_name": name])
-            switch answer.body?["error_code"]?.stringValue {
-            case "weak_password": state.errors["password"] = answer.message
-            case "user_already_exists", "email_exists", "email_address_invalid": state.errors["email"] = answer.message
-            default: state.notice = answer.message
+            switch answer.code {
+            case "weak_password": state.errors["password"] = answer.phrase
+            case "user_already_exists", "email_exists", "email_address_invalid": state.errors["email"] = answer.phrase
+            default: state.problem = answer.phrase
             }
-            return signUpPage(visit, state, status: HTTPStatus(code: answer.status))
+            return signUpPage(visit, state, next: form.first("next"), status: answer.pageStatus)
         }
         if let session = ConsoleSession(answer.body) {
             visit.session = session
-            return PageResponse.redirect("/dashboard")
+            return PageResponse.redirect(Self.destination(form.first("next"), otherwise: "/setup"))
         }
-        return PageResponse.html(
-            layout("Confirm your address", visit, "/auth/signup").page {
-                Markup(.h1) { "Confirm your address" }
-                Layout.notice("We have sent a mail to \(email). Follow its link, then sign in.", isGood: true)
-            })
+        return visit.page(.confirmAddress, .narrow) {
+            Components.heading(.of(.confirmAddress))
+            Components.notice(.of(.confirmationSent, email), isGood: true)
+            Markup(.p) { Markup(.a, .class("button"), .href("/auth/signin"), text: .signIn) }
+        }
     }
 
     // MARK: A forgotten password
 
     private static let verifierCookie = "atoll-verifier"
 
-    private func forgotPage(_ visit: Visit, _ state: Form.State = .empty, isSent: Bool = false) -> HTTPResponse {
-        PageResponse.html(
-            layout("Forgot your password", visit, "/auth/forgot").page {
-                Markup(.h1) { "Forgot your password" }
-                if let notice = state.notice { Layout.notice(notice, isGood: false) }
-                if isSent {
-                    Layout.notice(
-                        "If there is an account with this address, a mail with a link is on its way. Open the link in this browser.",
-                        isGood: true)
-                } else {
-                    Markup(.form, .method("post"), .action("/auth/forgot"), .class("card")) {
-                        Form.token(visit.formToken)
-                        Form.field(
-                            "email", "E-mail", type: "email", state: state, autocomplete: "username", takesFocus: true)
-                        Form.button("Send a link")
-                    }
+    private func forgotPage(
+        _ visit: Visit, _ state: Form.State = .empty, isSent: Bool = false, status: HTTPStatus = .ok
+    ) -> HTTPResponse {
+        visit.page(.forgotPassword, .narrow, status: status) {
+            Components.heading(.of(.forgotPassword), isSent ? nil : .of(.forgotText))
+            if let problem = state.problem { Components.notice(problem, isGood: false) }
+            if isSent {
+                Components.notice(.of(.recoverySent), isGood: true)
+            } else {
+                form("/auth/forgot", visit) {
+                    Form.field("email", .email, .email.focused(), state: state)
+                    Form.button(.sendLink)
                 }
-            })
+            }
+            Markup(.p, .class("hint centred")) { Markup(.a, .href("/auth/signin"), text: .backToSignIn) }
+        }
     }
 
     /// The link comes back with a code, which only the browser that asked can exchange: the verifier is in a cookie (RFC 7636).
@@ -164,7 +175,8 @@ extension Console {
                 "email": .string(email), "code_challenge": .string(challenge), "code_challenge_method": "s256",
             ])
         guard answer.isSuccess else {
-            return forgotPage(visit, Form.State(values: ["email": email], notice: answer.message))
+            return forgotPage(
+                visit, Form.State(values: ["email": email], problem: answer.phrase), status: answer.pageStatus)
         }
         visit.cookies.append(Cookie(name: Self.verifierCookie, value: verifier, maxAge: 3600))
         return forgotPage(visit, isSent: true)
@@ -172,42 +184,39 @@ extension Console {
 
     /// Where links in mails lead back to.
     private func callback(_ visit: inout Visit) async throws -> HTTPResponse {
-        let fields = FormFields(query: visit.request.query ?? "")
+        let fields = visit.query
         visit.cookies.append(Cookie(name: Self.verifierCookie, value: "", maxAge: 0))
         guard let code = fields.first("code"), let verifier = Cookie.all(of: visit.request)[Self.verifierCookie] else {
-            let text = fields.first("error_description") ?? "The link was opened in another browser, or has ended."
-            return signInPage(visit, Form.State(notice: text), status: .badRequest)
+            let problem = fields.first("error_description").map { Phrase.words($0) } ?? .of(.linkOfOtherBrowser)
+            return signInPage(visit, Form.State(problem: problem), status: .badRequest)
         }
         let answer = await visit.call(
             .post, "/auth/v1/token?grant_type=pkce", ["auth_code": .string(code), "code_verifier": .string(verifier)])
         guard answer.isSuccess, let session = ConsoleSession(answer.body) else {
-            return signInPage(visit, Form.State(notice: answer.message), status: .badRequest)
+            return signInPage(visit, Form.State(problem: answer.phrase), status: .badRequest)
         }
         visit.session = session
         return PageResponse.redirect("/auth/reset")
     }
 
-    private func resetPage(_ visit: Visit, _ state: Form.State = .empty) -> HTTPResponse {
-        PageResponse.html(
-            layout("Choose a password", visit, "/auth/reset").page {
-                Markup(.h1) { "Choose a new password" }
-                if let notice = state.notice { Layout.notice(notice, isGood: false) }
-                Markup(.form, .method("post"), .action("/auth/reset"), .class("card")) {
-                    Form.token(visit.formToken)
-                    Form.field(
-                        "password", "New password", type: "password", state: state, hint: passwordHint,
-                        autocomplete: "new-password", minLength: minPasswordLength, maxLength: 72, takesFocus: true)
-                    Form.button("Save")
-                }
-            }, status: state.errors.isEmpty && state.notice == nil ? .ok : 422)
+    private func resetPage(_ visit: Visit, _ state: Form.State = .empty, status: HTTPStatus = .ok) -> HTTPResponse {
+        visit.page(.chooseNewPassword, .narrow, status: status) {
+            Components.heading(.of(.chooseNewPassword))
+            form("/auth/reset", visit) {
+                Form.field(
+                    "password", .newPassword, .newPassword(minPasswordLength).focused(), state: state,
+                    hint: passwordHint)
+                Form.button(.save)
+            }
+        }
     }
 
-    private func reset(_ visit: inout Visit) async throws -> HTTPResponse {
+    private func reset(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
         let form = try await forms.form(of: visit.request)
         let answer = await visit.call(.put, "/auth/v1/user", ["password": .string(form.first("password") ?? "")])
         guard answer.isSuccess else {
-            return resetPage(visit, Form.State(errors: ["password": answer.message]))
+            return resetPage(visit, Form.State(errors: ["password": answer.phrase]), status: answer.pageStatus)
         }
-        return PageResponse.redirect("/dashboard")
+        return PageResponse.redirect("/dashboard?done=passwordChanged")
     }
 }

@@ -4,72 +4,137 @@ internal import Primitives
 
 /// What the tenant has.
 extension Console {
-    func dashboard(_ visit: inout Visit) async throws -> HTTPResponse {
-        let profile = await visit.call(.get, "/api/user/profile").body?["profile"]
-        let keys = await visit.call(.get, "/api/user/api-keys").body?["apiKeys"]?.arrayValue ?? []
-        let user = await visit.call(.get, "/auth/v1/user").body
-        let tenant = user?["app_metadata"]?["tenant_id"]?.stringValue ?? ""
-        let layout = Layout(
-            title: "Dashboard", visitor: Self.visitor(user, profile), path: "/dashboard", formToken: visit.formToken)
-        return PageResponse.html(
-            layout.page {
-                Markup(.h1) { "Hello, \(Self.name(user, profile))" }
-                Markup(.div, .class("grid")) {
-                    Layout.section("home", "Your home") {
-                        Markup(.dl) {
-                            Markup(.dt) { "Account" }
-                            Markup(.dd) { user?["email"]?.stringValue ?? "" }
-                            Markup(.dt) { "User" }
-                            Markup(.dd) { Markup(.code) { user?["id"]?.stringValue ?? "" } }
-                            Markup(.dt) { "Tenant" }
-                            Markup(.dd) { Markup(.code) { tenant } }
-                            Markup(.dt) { "Plan" }
-                            Markup(.dd) { profile?["subscription_tier"]?.stringValue ?? "free" }
-                        }
-                    }
-                    Layout.section("usage", "This month") {
-                        usage(profile)
-                    }
-                    Layout.section("keys", "API keys") {
-                        if keys.isEmpty {
-                            Markup(.p, .class("empty")) {
-                                "No key yet. Keys of other services are sealed for your tenant and never shown again."
-                            }
-                        } else {
-                            Markup(.ul, .class("plain")) {
-                                for key in keys {
-                                    Markup(.li) { Markup(.code) { key["service_name"]?.stringValue ?? "" } }
-                                }
-                            }
-                        }
-                        Markup(.p) { Markup(.a, .class("button quiet"), .href("/settings#keys")) { "Add a key" } }
-                    }
-                    services
-                }
-            })
-    }
-
-    private func usage(_ profile: JSON?) -> Markup {
-        let used = profile?["api_usage_current"]?.intValue ?? 0
-        let limit = max(1, profile?["api_usage_limit"]?.intValue ?? 1000)
-        return Markup(.div) {
-            Markup(.p, .class("figure")) { "\(used) of \(limit)" }
-            Markup(.progress, .value("\(min(used, limit))"), .svg("max", "\(limit)"), .aria("label", "Used this month"))
-            {
-                "\(used * 100 / limit) %"
+    func dashboard(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
+        let asking = visit
+        let days = Usage.days(14)
+        async let overviewAnswer = asking.call(.get, "/api/overview")
+        async let usageAnswer = asking.call(
+            .get, "/api/usage?from=\(days.first ?? "")&to=\(days.last ?? "")")
+        async let keyAnswer = asking.call(.get, "/api/user/api-keys")
+        async let auditAnswer = asking.call(.get, "/api/audit?limit=8")
+        let answers = await (overviewAnswer, usageAnswer, keyAnswer, auditAnswer)
+        let overview = answers.0.body?["overview"]
+        let usage = Usage(answers.1.body)
+        let keys = answers.2.body?["apiKeys"]?.arrayValue ?? []
+        let audit = answers.3.body?["entries"]?.arrayValue ?? []
+        return visit.page(.dashboard) {
+            Components.heading(.of(.greeting, person.name), .of(.dashboardText, person.tenantName)) {
+                Components.badge(.of(.planNamed, person.plan))
             }
-            Markup(.p, .class("hint")) { "Calls of paid services count here, whoever of the tenant makes them." }
+            visit.notice
+            if !person.hasSetUp { setUpInvitation }
+            figures(overview)
+            Markup(.div, .class("grid")) {
+                Components.section("usage", .lastTwoWeeks) { usageCard(usage, days) }
+                Components.section("activity", .recentActivity) { activity(audit, person) }
+                Components.section("tables", .yourRows) { tables(overview) }
+                Components.section("keys", .apiKeys) { keyCard(keys) }
+                Components.section("home", .yourHome, .of(.yourHomeText)) {
+                    Components.facts([
+                        (.account, .data(person.email)), (.user, Components.code(person.id)),
+                        (.tenant, Components.code(person.tenantID ?? "–")),
+                    ])
+                }
+                services
+            }
         }
     }
 
-    static func name(_ user: JSON?, _ profile: JSON?) -> String {
-        for name in [profile?["full_name"]?.stringValue, user?["user_metadata"]?["full_name"]?.stringValue] {
-            if let name, !name.isEmpty { return name }
+    private var setUpInvitation: Markup {
+        Markup(.div, .class("banner")) {
+            Markup(.div) {
+                Markup(.strong, text: .setUpNotDone)
+                Markup(.p, text: .setUpNotDoneText)
+            }
+            Markup(.a, .class("button"), .href("/setup"), text: .continueSetUp)
         }
-        return user?["email"]?.stringValue ?? "visitor"
     }
 
-    static func visitor(_ user: JSON?, _ profile: JSON?) -> Layout.Visitor {
-        Layout.Visitor(email: user?["email"]?.stringValue ?? "", tenant: profile?["company_name"]?.stringValue)
+    private func figures(_ overview: JSON?) -> Markup {
+        let rows = overview?["tables"]?.arrayValue?.reduce(0) { $0 + ($1["rows"]?.intValue ?? 0) } ?? 0
+        let figures: [(Icon, Message, String)] = [
+            (.table, .rows, Components.grouped(rows)),
+            (.folder, .files, Components.grouped(overview?["files"]?.intValue ?? 0)),
+            (.chart, .storageUsed, Components.bytes(overview?["bytes"]?.intValue ?? 0)),
+            (.vector, .vectors, Components.grouped(overview?["vectors"]?.intValue ?? 0)),
+            (.people, .members, Components.grouped(overview?["members"]?.intValue ?? 1)),
+        ]
+        return Markup(.dl, .class("figures")) {
+            for (icon, name, figure) in figures {
+                Markup(.div) {
+                    Markup(.dt) {
+                        icon.markup
+                        Markup.text(name)
+                    }
+                    Markup(.dd, data: figure)
+                }
+            }
+        }
+    }
+
+    @MarkupBuilder private func usageCard(_ usage: Usage, _ days: [String]) -> Markup {
+        if usage.entries.isEmpty {
+            Components.empty(.chart, .nothingUsed, .nothingUsedText)
+        } else {
+            let chart = usage.chart(.requests, days: days)
+            chart.markup
+            chart.legend
+        }
+        Components.meter(.requests, used: usage.used[.requests] ?? 0, limit: usage.limits[.requests])
+        Markup(.p, .class("more")) { Markup(.a, .href("/usage"), text: .seeUsage) }
+    }
+
+    @MarkupBuilder private func activity(_ audit: [JSON], _ person: Person) -> Markup {
+        if audit.isEmpty {
+            Components.empty(.list, .noActivity, .noActivityText)
+        } else {
+            Markup(.ul, .class("timeline")) {
+                for entry in audit {
+                    Markup(.li) {
+                        Markup(.span) { Markup.text(Self.activity(entry)) }
+                        Markup(.span, .class("hint")) {
+                            Components.moment(entry["at"]?.stringValue)
+                            if entry["actor"]?.stringValue == person.id {
+                                Markup.data(" ")
+                                Components.badge(.you)
+                            }
+                        }
+                    }
+                }
+            }
+            Markup(.p, .class("more")) { Markup(.a, .href("/activity"), text: .seeActivity) }
+        }
+    }
+
+    @MarkupBuilder private func tables(_ overview: JSON?) -> Markup {
+        let tables = overview?["tables"]?.arrayValue ?? []
+        if tables.isEmpty {
+            Components.empty(.table, .noTables, .noTablesText)
+        } else {
+            Components.table(
+                .yourRows, [.table, .rows],
+                rows: tables.map { table in
+                    let count = Components.grouped(table["rows"]?.intValue ?? 0)
+                    return [
+                        Components.code(table["name"]?.stringValue ?? ""),
+                        table["more"]?.boolValue == true ? .text(.atLeast, count) : .data(count),
+                    ]
+                })
+        }
+    }
+
+    @MarkupBuilder private func keyCard(_ keys: [JSON]) -> Markup {
+        if keys.isEmpty {
+            Components.empty(.key, .noKeyYet, .noKeyYetText) {
+                Markup(.p) { Markup(.a, .class("button quiet"), .href("/settings/keys"), text: .addKey) }
+            }
+        } else {
+            Markup(.ul, .class("plain")) {
+                for key in keys {
+                    Markup(.li) { Markup(.span, data: Self.serviceName(key["service_name"]?.stringValue ?? "")) }
+                }
+            }
+            Markup(.p, .class("more")) { Markup(.a, .href("/settings/keys"), text: .manageKeys) }
+        }
     }
 }

@@ -43,11 +43,19 @@ struct ConsoleSession: Sendable {
     }
 
     /// When a token ends, as it says itself: only for whether to refresh, as Auth checks it anyway.
-    private static func expiry(of token: String) -> Int? {
+    private static func expiry(of token: String) -> Int? { claims(of: token)?["exp"]?.intValue }
+
+    private static func claims(of token: String) -> JSON? {
         let parts = token.split(separator: ".")
         guard parts.count == 3, let bytes = Base64URL.decode(String(parts[1])) else { return nil }
-        return (try? JSON(parsing: bytes))?["exp"]?.intValue
+        return try? JSON(parsing: bytes)
     }
+
+    /// Whether the second factor was proved in this session. The token is the visitor's own and was checked by Auth on this visit.
+    var isSecondLevel: Bool { Self.claims(of: accessToken)?["aal"]?.stringValue == "aal2" }
+
+    /// Which of the user's sessions this is.
+    var id: String? { Self.claims(of: accessToken)?["session_id"]?.stringValue }
 
     var cookies: [Cookie] {
         [

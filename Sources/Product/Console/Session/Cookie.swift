@@ -8,10 +8,12 @@ struct Cookie: Sendable {
     let value: String
     /// Seconds; nil until the browser ends, zero to remove it.
     var maxAge: Int?
+    /// Below which it is sent.
+    var path = "/"
 
     /// - Parameter isSecure: whether the page came over TLS; then the cookie never goes out without it.
     func field(isSecure: Bool) -> String {
-        var field = "\(name)=\(value); Path=/; HttpOnly; SameSite=Lax"
+        var field = "\(name)=\(value); Path=\(path); HttpOnly; SameSite=Lax"
         if let maxAge { field += "; Max-Age=\(maxAge)" }
         if isSecure { field += "; Secure" }
         return field

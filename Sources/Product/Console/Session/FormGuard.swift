@@ -28,7 +28,7 @@ struct FormGuard: Sendable {
     func token(for seed: String) -> String { Base64URL.encode(HMAC.code(for: seed.utf8, key: key)) }
 
     /// - Throws: 403 for a form of another site or another browser, 415 for another type.
-    func check(_ fields: FormFields, of request: HTTPRequest) throws {
+    func check(_ fields: FormFields, of request: HTTPRequest) throws(HTTPError) {
         guard Self.isSameOrigin(request) else { throw HTTPError(.forbidden, "the form was sent from another site") }
         guard let seed = Cookie.all(of: request)[Self.cookieName],
             let sent = Base64URL.decode(fields.first(Self.fieldName) ?? ""),
@@ -46,6 +46,14 @@ struct FormGuard: Sendable {
         let fields = FormFields(query: text)
         try check(fields, of: request)
         return fields
+    }
+
+    /// Reads and checks a form with a file, whose token stands in the address: the body is handed on as it is.
+    func upload(of request: HTTPRequest) async throws -> [UInt8] {
+        guard request.headers["content-type"]?.lowercased().hasPrefix("multipart/form-data") == true
+        else { throw HTTPError(415, "the form is sent as multipart/form-data") }
+        try check(FormFields(query: request.query ?? ""), of: request)
+        return try await request.body.collect()
     }
 
     /// Browsers say so in `Sec-Fetch-Site` and `Origin`; what sends neither is no browser that another site could have steered.
