@@ -37,6 +37,13 @@ import Testing
         #expect(try settings(gigabytes: gigabytes)["shared_buffers"] == expected)
     }
 
+    @Test(arguments: [(1, "100"), (2, "120"), (16, "960")])
+    func thereAreConnectionsForAllLoops(processors: Int, expected: String) throws {
+        let settings = try ClusterSettings(
+            machine: .init(memoryBytes: 8 << 30, processors: processors), installation: installation, overrides: [:])
+        #expect(settings.settings.first { $0.name == "max_connections" }?.value == expected)
+    }
+
     @Test func keepsWhatWasAcknowledgedAndQuotesNobodysRows() throws {
         let settings = try settings()
         #expect(settings["fsync"] == "on")

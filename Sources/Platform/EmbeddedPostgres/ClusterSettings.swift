@@ -18,15 +18,21 @@ package struct ClusterSettings: Sendable {
     package struct Machine: Sendable {
         /// Memory that this process may use, in bytes: the machine's, or its control group's limit.
         package var memoryBytes: Int
+        /// How many processors there are, of which each but one may have a loop.
+        package var processors: Int
 
-        package init(memoryBytes: Int) { self.memoryBytes = memoryBytes }
+        package init(memoryBytes: Int, processors: Int = 1) {
+            self.memoryBytes = memoryBytes
+            self.processors = processors
+        }
 
         /// This machine.
         package static var current: Machine {
             let physical = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
             let limit = FileSystem.read("/sys/fs/cgroup/memory.max", maxBytes: 64)
                 .flatMap { Int($0.prefix { $0.isNumber }) }
-            return Machine(memoryBytes: min(physical, limit ?? physical))
+            return Machine(
+                memoryBytes: min(physical, limit ?? physical), processors: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         }
     }
 
@@ -79,13 +85,16 @@ package struct ClusterSettings: Sendable {
         settings.append(Setting(name: name, value: value, reason: reason))
     }
 
+    /// What the pools of one loop open together at their default sizes.
+    private static let connectionsPerProcessor = 60
+
     private mutating func tune(for machine: Machine) {
         let megabyte = 1 << 20
         let memory = machine.memoryBytes / megabyte
         func megabytes(_ share: Int, between low: Int, and high: Int) -> String {
             "\(min(max(memory / share, low), high))MB"
         }
-        let connections = 100
+        let connections = max(100, Self.connectionsPerProcessor * machine.processors)
 
         set(
             "shared_buffers", megabytes(8, between: 64, and: 8192),
@@ -99,7 +108,7 @@ package struct ClusterSettings: Sendable {
         set(
             "maintenance_work_mem", megabytes(32, between: 64, and: 1024),
             "index builds, HNSW above all, slow down a lot below")
-        set("max_connections", "\(connections)", "a pool per loop, services' own logins, and people with psql")
+        set("max_connections", "\(connections)", "the services' pools on every loop, and people with psql")
         set("huge_pages", "try", "fewer page-table misses where the machine has them, no failure where not")
         set("jit", "off", "compiling costs more than the short statements of an API take")
         set("random_page_cost", "1.1", "solid-state disks: a random read costs about what a sequential one does")
