@@ -26,7 +26,10 @@ extension Console {
         async let invitationAnswer = visit.call(.get, "/api/invitations")
         let (found, invited) = await (memberAnswer, invitationAnswer)
         let members = found.body?["members"]?.arrayValue ?? []
-        let invitations = invited.body?["invitations"]?.arrayValue ?? []
+        // Those that were withdrawn or accepted are history, which the activity tells.
+        let invitations = (invited.body?["invitations"]?.arrayValue ?? []).filter {
+            ($0["status"]?.stringValue ?? "pending") == "pending"
+        }
         let mayChange = person.isAdministratorOfTenant
         return settingsPage(visit, .members, .membersText, status: outcome?.status ?? .ok) {
             Components.section("member-list", .members) {
