@@ -79,7 +79,9 @@ import Testing
                 #expect(try atoll.run(["start"] + flags).code == 0)
                 let leaking = try atoll.run(["isolation", "check"])
                 #expect(leaking.code == 1)
-                #expect(leaking.output.contains("LEAK  sql public.notes: a member of another tenant got through with read"))
+                #expect(
+                    leaking.output.contains(
+                        "LEAK  sql public.notes: a member of another tenant got through with read"))
                 #expect(leaking.output.contains("policy_ignores_tenant"))
                 for format in ["junit", "sarif"] {
                     let report = try atoll.run(["isolation", "check", "--format", format, "--fail-on", "none"])

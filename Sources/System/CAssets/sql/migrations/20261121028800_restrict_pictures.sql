@@ -4,26 +4,21 @@
 
 set local role atoll_tenancy;
 
--- Whether the owner of a folder of pictures is the caller, or belongs to the tenant of the request.
-create function tenancy.shares_tenant(folder text) returns boolean
+-- The folders of pictures that the caller may see: their own, and those of who belongs to the tenant of the request.
+create function tenancy.picture_folders() returns text[]
     language sql
     stable
     parallel safe
-    security definer
     set search_path = ''
 begin atomic
     select
-        folder = (select auth.uid())::text
-        or exists (
-            select
-            from tenancy.members as m
-            where m.tenant_id = (select tenancy.current_tenant())
-                and m.user_id::text = folder
-        );
+        array_agg(m.user_id::text) || (select auth.uid())::text
+    from tenancy.members as m
+    where m.tenant_id = (select tenancy.current_tenant());
 end;
 
-revoke execute on function tenancy.shares_tenant(text) from public;
-grant execute on function tenancy.shares_tenant(text) to authenticated;
+revoke execute on function tenancy.picture_folders() from public;
+grant execute on function tenancy.picture_folders() to authenticated;
 
 reset role;
 set local role supabase_storage_admin;
@@ -31,7 +26,10 @@ set local role supabase_storage_admin;
 create policy atoll_pictures_read on storage.objects
     for select
     to authenticated
-    using (bucket_id = 'atoll-pictures' and tenancy.shares_tenant((storage.foldername(name))[1]));
+    using (
+        bucket_id = 'atoll-pictures'
+        and (storage.foldername(name))[1] = any ((select tenancy.picture_folders())::text[])
+    );
 
 create policy atoll_pictures_insert on storage.objects
     for insert
