@@ -93,7 +93,12 @@ package struct TenantExport: Sendable {
         let chosen: String? = if let claims { claims } else if case .owner(let own) = authority { own } else { nil }
         if let chosen {
             role = ownRole ?? "authenticated"
-            settings = [(name: "request.jwt.claims", value: chosen)]
+            // Policies may read all that a request over REST has.
+            settings = [
+                (name: "request.jwt.claims", value: chosen), (name: "request.method", value: "GET"),
+                (name: "request.path", value: "/"), (name: "request.headers", value: "{}"),
+                (name: "request.cookies", value: "{}"),
+            ]
         }
         try await database.withTransaction(
             role: role, settings: settings, readOnly: true, isolation: .repeatableRead, statementTimeout: timeout, body)
