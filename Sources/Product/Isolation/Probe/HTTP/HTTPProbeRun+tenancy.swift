@@ -96,8 +96,8 @@ extension HTTPProbeRun {
         for caller in visitors {
             for (object, path) in [
                 ("tenants", "/api/tenants"), ("tenants", "/api/tenants/current"),
-                ("tenants", "/api/tenants/current/export"),
-                ("tenants", "/api/tenants/\(tenant)"), ("tenants", "/api/tenants/\(tenant)/export"),
+                ("export", "/api/tenants/current/export"),
+                ("tenants", "/api/tenants/\(tenant)"), ("export", "/api/tenants/\(tenant)/export"),
                 ("members", "/api/members"), ("invitations", "/api/invitations"), ("usage", "/api/usage"),
                 ("audit log", "/api/audit"), ("set-up", "/api/setup"),
             ] {

@@ -180,7 +180,8 @@ enum HTTPFix {
             return rest(action)
         case "token": return "Verify the signature and the algorithm of every token before a claim of it is believed."
         default:
-            return "This is the platform's part, not the project's: please report it with the request above."
+            return
+                "An export follows the policies of the project's tables: mend those that REST leaks too. Anything else is the platform's part: please report it with the request above."
         }
     }
 
