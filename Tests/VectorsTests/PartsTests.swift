@@ -130,6 +130,44 @@ import Testing
         #expect((InstantText(text) != nil) == isValid)
     }
 
+    @Test(arguments: [
+        #"{"query": [0.5, -1, 2e-3], "limit": 3}"#,
+        #"{"limit": 3, "query": {"nearest": [0.25, 1]}, "params": {"exact": true}}"#,
+        #"{"query":[1]}"#, #" {"query" : [ 1.5 , 2 ] } "#, #"{"query": {"nearest": [1]}, "using": "\u0061"}"#,
+        #"{"query": 7}"#, #"{"query": {"nearest": 7}}"#, #"{"query": {"recommend": {"positive": [[1, 2]]}}}"#,
+        #"{"query": [[1, 2]], "limit": 1}"#, #"{"query": {"nearest": [1, 2], "mmr": {"diversity": 0.5}}}"#, "{}", "",
+        #"{"query": {"indices": [1], "values": [0.5]}}"#, #"{"query": null}"#,
+        #"{"query": [1], "query": [2]}"#, #"{"query": 3, "query": [2]}"#, #"{"query": []}"#, #"{"query": [1, 2,]}"#,
+        #"{"query": [1 2]}"#, #"{"query": [1, NaN]}"#, #"{"query": [1e40]}"#, #"{"query": [1]"#, #"{"query": [1]} x"#,
+        #"{"query": [1], "limit": }"#, #"{"query": [1], "filter": {"must": [}}"#, #"[1]"#, #"{"query": ["a"]}"#,
+        #"{"query": {"nearest": [1]"#, #"{"query": {"nearest": [1], "nearest": [2]}}"#, #"{"query": [true]}"#,
+    ])
+    func readsQueriesAsAnyJSON(_ text: String) {
+        func outcome(_ body: () throws -> QueryBody) -> String {
+            do {
+                var parser = QueryParser(VectorsConfiguration())
+                return "\(try parser.query(try body()))"
+            } catch { return "\(VectorsError(error).message)" }
+        }
+        let bytes = Array(text.utf8)
+        let read = outcome { try QueryBody(parsing: bytes, vectorAt: "query") }
+        let slowly = outcome {
+            QueryBody(members: bytes.isEmpty ? [:] : try VectorsService.object(parsing: bytes))
+        }
+        #expect(read == slowly)
+    }
+
+    @Test func readsVectorsOfQueriesApart() throws {
+        let plain = try QueryBody(parsing: Array(#"{"query": [1, 2], "limit": 3}"#.utf8), vectorAt: "query")
+        #expect(plain.vector == [1, 2])
+        #expect(plain.members["query"] == nil && plain.members["limit"] == 3)
+        let nearest = try QueryBody(parsing: Array(#"{"query": {"nearest": [1, 2]}}"#.utf8), vectorAt: "query")
+        #expect(nearest.vector == [1, 2])
+        let other = try QueryBody(parsing: Array(#"{"query": [1, 2], "vector": [3]}"#.utf8), vectorAt: "vector")
+        #expect(other.vector == [3])
+        #expect(other.members["query"] != nil)
+    }
+
     @Test func idsSortAndKeepTheirForm() throws {
         let uuid = "550e8400-e29b-41d4-a716-446655440000"
         let ids = try [

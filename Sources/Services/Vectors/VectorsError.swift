@@ -114,6 +114,7 @@ extension VectorsError {
         case let error as AccessError: self.init(.unauthorized, error.message)
         case let error as PostgresError: self.init(postgres: error)
         case let error as HTTPError: self.init(http: error)
+        case is CollectionChanged: self.init(.unavailable, "the collection is being changed", cause: error)
         default: self.init(.internalError, "internal error", cause: error)
         }
     }

@@ -65,8 +65,10 @@ struct VectorCollection: Sendable {
 
     func payloadIndex(_ key: String) -> PayloadIndex? { payloadSchema.first { $0.key == key }?.index }
 
-    /// Guards a read: put after it in one unit.
-    var check: PostgresQuery { "select from vectors.check_collection(\(id)::bigint, \(revision)::bigint)" }
+    /// Guards a read: put after it in one unit, where it has to find a row.
+    var check: PostgresQuery {
+        "select from vectors.collections as c where c.id = \(id)::bigint and c.revision = \(revision)::bigint"
+    }
 
     /// Guards a write: put before it in one unit.
     var enter: PostgresQuery { "select from vectors.enter_collection(\(id)::bigint, \(revision)::bigint)" }

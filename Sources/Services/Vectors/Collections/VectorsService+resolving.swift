@@ -16,11 +16,13 @@ extension VectorsService {
             let collection = try await collection(name, caller, isLookup: isLookup)
             do {
                 return try await body(collection)
-            } catch let error as PostgresError {
+            } catch {
                 attempts += 1
+                let state = (error as? PostgresError)?.sqlState ?? ""
                 // VC001: removed, moved or altered. Deadlocks and failed serialisations have changed nothing either.
-                guard attempts < 5, ["VC001", "40P01", "40001"].contains(error.sqlState ?? "") else { throw error }
-                if error.sqlState == "VC001" { catalog[CollectionCatalog.Key(caller, name)] = nil }
+                let hasChanged = error is CollectionChanged || state == "VC001"
+                guard attempts < 5, hasChanged || state == "40P01" || state == "40001" else { throw error }
+                if hasChanged { catalog[CollectionCatalog.Key(caller, name)] = nil }
             }
         }
     }
@@ -97,7 +99,17 @@ extension VectorsService {
         _ queries: [PostgresQuery], of collection: VectorCollection, _ caller: Caller,
         settings: [(name: String, value: String)] = [], timeout: Duration? = nil
     ) async throws -> [PostgresResult] {
-        try await run(queries + [collection.check], caller, settings: settings, timeout: timeout)
+        var unit = caller.principal.unit(queries + [collection.check])
+        unit.readOnly = true
+        // Most take a millisecond; those that do not are told by their statement's pace, and run on connections of their own.
+        unit.isBrief = true
+        unit.settings += settings
+        if let timeout {
+            unit.settings.append(("statement_timeout", "\(Int64((timeout.inSeconds * 1000).rounded(.up)))"))
+        }
+        var results = try await database.run(unit)
+        guard results.popLast()?.rowCount == 1 else { throw CollectionChanged() }
+        return results
     }
 
     /// Runs writes to a collection once it is certain to stay what the server thinks. The results are those of the writes.
@@ -113,6 +125,9 @@ extension VectorsService {
         return name
     }
 }
+
+/// A collection that was removed, moved or altered since it was remembered.
+struct CollectionChanged: Error {}
 
 /// A row of `vectors.collections` that this version cannot read.
 struct UnreadableCollection: Error {

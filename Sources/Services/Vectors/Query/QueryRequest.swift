@@ -76,14 +76,18 @@ struct QueryParser {
     }
 
     /// The body of `points/query`.
-    mutating func query(_ members: JSONObject, takesOffset: Bool = true) throws -> QueryRequest {
-        var request = try node(members, at: "")
+    mutating func query(_ body: QueryBody, takesOffset: Bool = true) throws -> QueryRequest {
+        let members = body.members
+        var request = try node(members, at: "", vector: body.vector)
         if takesOffset { request.offset = try count(members["offset"], "offset", byDefault: 0, minimum: 0) }
         request.selection = try RecordSelection(members, payloadByDefault: false)
         return request
     }
 
-    private mutating func node(_ members: JSONObject, at path: String) throws -> QueryRequest {
+    /// - Parameter vector: of a plain search, when it is not among the members.
+    private mutating func node(
+        _ members: JSONObject, at path: String, vector: [Float]? = nil
+    ) throws -> QueryRequest {
         queryBudget -= 1
         guard queryBudget >= 0 else {
             throw VectorsError(
@@ -97,7 +101,9 @@ struct QueryParser {
             }
         }
         try common(members, into: &request)
-        if let query = members["query"], query != .null {
+        if let vector {
+            request.kind = .nearest(.vector(.dense(vector)))
+        } else if let query = members["query"], query != .null {
             request.kind = try kind(query, at: "\(path)query")
         } else if !request.prefetches.isEmpty {
             throw VectorsError(

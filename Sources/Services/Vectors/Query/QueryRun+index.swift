@@ -15,15 +15,27 @@ extension QueryRun {
         let wanted = search.limit + search.offset
         let breadth = min(max(search.parameters.breadth ?? service.configuration.defaultSearchBreadth, wanted), 1000)
         guard wanted <= breadth else { return nil }
-        let hits = try await recorded(
-            try indexedQuery(search, floats, indexes), search.selection,
-            settings: [
-                ("hnsw.ef_search", String(breadth)), ("hnsw.iterative_scan", "relaxed_order"),
-                ("enable_seqscan", "off"), ("enable_bitmapscan", "off"),
-            ])
+        let query = try indexedQuery(search, floats, indexes)
+        // Where all that the graph holds may be shown, its first `breadth` points are enough and the walk needs to remember no
+        // others to go on with; that it was not enough, as of deleted points, shows in their number.
+        let walks = isUnfiltered(search) ? ["off", "relaxed_order"] : ["relaxed_order"]
+        for walk in walks {
+            let hits = try await recorded(
+                query, search.selection,
+                settings: [
+                    ("hnsw.ef_search", String(breadth)), ("hnsw.iterative_scan", walk), ("enable_seqscan", "off"),
+                    ("enable_bitmapscan", "off"),
+                ])
+            if hits.count >= search.limit || search.parameters.isIndexedOnly || search.threshold != nil { return hits }
+        }
         // Fewer than asked: either no more match, or the walk through the graph gave up. Only a full scan can tell.
-        if hits.count < search.limit, !search.parameters.isIndexedOnly, search.threshold == nil { return nil }
-        return hits
+        return nil
+    }
+
+    /// Whether neither the request nor row level security leaves points of the collection out.
+    private func isUnfiltered(_ search: Search) -> Bool {
+        search.filter == nil && search.excluded.isEmpty && search.threshold == nil
+            && (collection.tenantID != nil || caller.isService)
     }
 
     /// Whether so few rows qualify that reading them all by a key costs less than walking a graph past the others.
@@ -50,9 +62,8 @@ extension QueryRun {
         let conditions = try conditions(search)
         let direction: PostgresQuery = scoring.isAscending(search.query) ? "asc" : "desc"
         let version: PostgresQuery = search.field.slot == 0 ? "p.version" : "v.version"
-        let wanted = search.limit + search.offset
-        let score = scoring.score(search.query)
-        let columns: PostgresQuery = "p.tenant_id, p.id, \(score) as score"
+        let wanted = Self.rounded(search.limit + search.offset)
+        let columns: PostgresQuery = "\(collection.columns(search.selection)), \(scoring.score(search.query)) as score"
         var branches: [PostgresQuery] = []
         for index in indexes {
             let depth = index.kind == .vector ? wanted : min(wanted * 4, 1000)
@@ -62,7 +73,7 @@ extension QueryRun {
                     select \(columns) from \(scoring.source)
                     where \(scoring.scope) and \(version) > \(PostgresQuery(sql: String(index.after)))
                         and \(version) <= \(PostgresQuery(sql: String(index.upTo))) \(conditions)
-                    order by \(index.ordering(scoring, scoring.parameter(floats))) limit \(depth)::bigint
+                    order by \(index.ordering(scoring, scoring.parameter(floats))) limit \(Self.literal(depth))
                 )
                 """)
         }
@@ -73,22 +84,25 @@ extension QueryRun {
                 (
                     select \(columns) from \(scoring.source)
                     where \(scoring.scope) and \(version) > \(PostgresQuery(sql: String(last))) \(conditions)
-                    order by score \(direction) limit \(wanted)::bigint
+                    order by score \(direction) limit \(Self.literal(wanted))
                 )
                 """)
         }
         return """
-            select \(collection.columns(search.selection)), s.score
-            from (
-                select s.tenant_id, s.id, s.score
-                from (\(FilterWriter.joined(branches, " union all "))) as s
-                where true \(Self.threshold(search, scoring))
-                order by s.score \(direction), s.id limit \(search.limit)::bigint offset \(search.offset)::bigint
-            ) as s
-            inner join vectors.points as p on p.id = s.id and p.tenant_id = s.tenant_id
-            where p.bucket = \(collection.bucketLiteral) and p.collection_id = \(collection.idExpression)
-            order by s.score \(direction), s.id
+            select s.*
+            from (\(FilterWriter.joined(branches, " union all "))) as s
+            where true \(Self.threshold(search, scoring))
+            order by s.score \(direction), s.id limit \(search.limit)::bigint offset \(search.offset)::bigint
             """
+    }
+
+    /// A limit written out: bound, PostgreSQL would take it for a tenth of all rows, find its plan for any value worse than one for the
+    /// value at hand, and so make a plan for each search, which takes half as long as the search.
+    private static func literal(_ count: Int) -> PostgresQuery { PostgresQuery(sql: String(count)) }
+
+    /// As many rows, or a few more, so that pages further down make few statements.
+    private static func rounded(_ count: Int) -> Int {
+        count <= 32 ? count : min((count + 31) / 32 * 32, 1000)
     }
 }
 

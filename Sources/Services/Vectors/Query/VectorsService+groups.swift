@@ -21,16 +21,17 @@ private struct Grouping {
 extension VectorsService {
     func registerGroups(on router: inout Router, prefix: String) {
         let path = "\(prefix)/collections/:collection/points"
-        let forms: [(String, @Sendable (inout QueryParser, JSONObject) throws -> QueryRequest)] = [
+        let forms: [(String, @Sendable (inout QueryParser, QueryBody) throws -> QueryRequest)] = [
             ("query", { try $0.query($1, takesOffset: false) }), ("search", { try $0.search($1) }),
-            ("recommend", { try $0.recommendation($1) }),
+            ("recommend", { try $0.recommendation($1.members) }),
         ]
         for (name, parse) in forms {
             route(.post, "\(path)/\(name)/groups", on: &router) { [self] request, caller, envelope in
-                let members = try await body(of: request)
+                let body = try QueryBody(
+                    parsing: try await request.body.collect(), vectorAt: name == "query" ? "query" : "vector")
                 var parser = QueryParser(configuration)
-                let query = try parse(&parser, members)
-                let grouping = try grouping(members, limit: query.limit)
+                let query = try parse(&parser, body)
+                let grouping = try grouping(body.members, limit: query.limit)
                 return try await groups(query, grouping, request, caller, envelope)
             }
         }

@@ -9,22 +9,23 @@ extension VectorsService {
         let path = "\(prefix)/collections/:collection/points"
         route(.post, "\(path)/query", on: &router) { [self] request, caller, envelope in
             var parser = QueryParser(configuration)
-            let query = try parser.query(try await body(of: request))
+            let query = try parser.query(try QueryBody(parsing: try await request.body.collect(), vectorAt: "query"))
             return envelope.response(bytes: Self.points(try await answers([query], request, caller)[0]))
         }
         route(.post, "\(path)/query/batch", on: &router) { [self] request, caller, envelope in
-            let queries = try await batch(of: request) { parser, members in try parser.query(members) }
+            let queries = try await batch(of: request) { parser, body in try parser.query(body) }
             return envelope.response(bytes: Self.list(try await answers(queries, request, caller).map(Self.points)))
         }
         // The older forms, which answer with the bare list.
-        let forms: [(String, @Sendable (inout QueryParser, JSONObject) throws -> QueryRequest)] = [
-            ("search", { try $0.search($1) }), ("recommend", { try $0.recommendation($1) }),
-            ("discover", { try $0.discovery($1) }),
+        let forms: [(String, @Sendable (inout QueryParser, QueryBody) throws -> QueryRequest)] = [
+            ("search", { try $0.search($1) }), ("recommend", { try $0.recommendation($1.members) }),
+            ("discover", { try $0.discovery($1.members) }),
         ]
         for (name, parse) in forms {
             route(.post, "\(path)/\(name)", on: &router) { [self] request, caller, envelope in
                 var parser = QueryParser(configuration)
-                let query = try parse(&parser, try await body(of: request))
+                let query = try parse(
+                    &parser, try QueryBody(parsing: try await request.body.collect(), vectorAt: "vector"))
                 return envelope.response(bytes: Self.hits(try await answers([query], request, caller)[0]))
             }
             route(.post, "\(path)/\(name)/batch", on: &router) { [self] request, caller, envelope in
@@ -49,7 +50,7 @@ extension VectorsService {
 
     /// The queries of a batch's `searches`.
     private func batch(
-        of request: HTTPRequest, _ parse: (inout QueryParser, JSONObject) throws -> QueryRequest
+        of request: HTTPRequest, _ parse: (inout QueryParser, QueryBody) throws -> QueryRequest
     ) async throws -> [QueryRequest] {
         guard let list = try await body(of: request)["searches"]?.arrayValue else {
             throw VectorsError(.format, "missing field `searches`")
@@ -57,7 +58,7 @@ extension VectorsService {
         var parser = QueryParser(configuration)
         return try list.map { item in
             guard let members = item.objectValue else { throw VectorsError(.format, "searches: expected objects") }
-            return try parse(&parser, members)
+            return try parse(&parser, QueryBody(members: members))
         }
     }
 
@@ -111,8 +112,13 @@ extension Hit {
 
 extension QueryParser {
     /// `points/search`: `vector` is an array, or a name with an array or a sparse vector.
-    mutating func search(_ members: JSONObject) throws -> QueryRequest {
+    mutating func search(_ body: QueryBody) throws -> QueryRequest {
+        let members = body.members
         var request = try older(members)
+        if let vector = body.vector {
+            request.kind = .nearest(.vector(.dense(vector)))
+            return request
+        }
         guard let vector = members["vector"] else { throw VectorsError(.format, "missing field `vector`") }
         if let name = vector["name"]?.stringValue, let value = vector["vector"] {
             request.using = name
