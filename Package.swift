@@ -101,7 +101,11 @@ let package = Package(
                 "Jobs",
                 "CLinux",
             ]),
-        library("Services", "Vectors", ["Primitives", "EventLoop", "HTTP", "HTTPClient", "Postgres", "Platform"]),
+        library(
+            "Services", "Vectors",
+            [
+                "Primitives", "EventLoop", "Cryptography", "HTTP", "HTTPClient", "Postgres", "Platform", "Jobs",
+            ]),
         library("Services", "MailCatcher", ["Primitives", "EventLoop", "HTTP", "Mail", "CLinux"]),
         library(
             "Services", "Tenancy",

@@ -15,10 +15,11 @@ import Testing
     private static let seeds: [UInt64] = [42, 43, 44, 45]
 
     /// Each tenant's rows carry a mark that no row of the other has.
-    @Test(arguments: seeds) func nothingCrosses(_ seed: UInt64) async throws {
+    @Test(arguments: seeds, VectorsFixture.Store.allCases)
+    func nothingCrosses(_ seed: UInt64, _ store: VectorsFixture.Store) async throws {
         let wanted = getenv("ATOLL_FORGED_REQUESTS").flatMap { Int(String(cString: $0)) } ?? 4000
         let count = wanted / Self.seeds.count
-        try await VectorsFixture.run { fixture in
+        try await VectorsFixture.run(on: store) { fixture in
             let people = [fixture.alice, fixture.bob]
             for shared in ["shared", "qdrant_shared"] {
                 try await fixture.create(.service, shared)
@@ -70,7 +71,7 @@ import Testing
 
     /// What there is of each tenant, rows and collections, as the database has it.
     private static func state(_ fixture: VectorsFixture, _ people: [Account]) async throws -> [String] {
-        try await fixture.observe(
+        var lines = try await fixture.observe(
             """
             select (
                 select coalesce(string_agg(s.line, E'\\n' order by s.line), '')
@@ -89,6 +90,38 @@ import Testing
             order by t.place
             """
         ).rows.map { $0[0].string ?? "" }
+        if let remote = fixture.remote {
+            let external = try await Self.externalState(fixture, remote)
+            for (number, person) in people.enumerated() {
+                lines[number] += "\n" + (external["\(person.tenant)"] ?? []).sorted().joined(separator: "\n")
+            }
+        }
+        return lines
+    }
+
+    /// The points in the server behind, by the tenant they belong to.
+    private static func externalState(
+        _ fixture: VectorsFixture, _ remote: VectorsFixture
+    ) async throws -> [String: [String]] {
+        var tenants: [String: String] = [:]
+        for row in try await fixture.observe(
+            "select 'atoll_' || c.external_id, coalesce(c.tenant_id::text, '') from vectors.collections as c"
+        ).rows {
+            tenants[row[0].string ?? ""] = row[1].string
+        }
+        var lines: [String: [String]] = [:]
+        for row in try await remote.observe(
+            """
+            select c.name, p.payload ->> 'tenant', format('%s %s %s %s', c.name, p.id, p.payload, p.embedding)
+            from vectors.points as p
+            inner join vectors.collections as c on c.id = p.collection_id
+            """
+        ).rows {
+            // What is in no collection of the server in front is gone for it, and on its way out behind.
+            guard let owner = tenants[row[0].string ?? ""] else { continue }
+            lines[owner.isEmpty ? row[1].string ?? "" : owner, default: []].append(row[2].string ?? "")
+        }
+        return lines
     }
 }
 

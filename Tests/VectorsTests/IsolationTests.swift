@@ -8,8 +8,10 @@ import Testing
 
 /// What one tenant must not reach of another's. The database refuses; nothing here relies on the server's own filters.
 @Suite struct IsolationTests {
-    @Test func strangersCollectionsAreNotThere() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func strangersCollectionsAreNotThere(_ store: VectorsFixture.Store)
+        async throws
+    {
+        try await VectorsFixture.run(on: store) { fixture in
             let (alice, bob) = (VectorsFixture.Key.person(fixture.alice), VectorsFixture.Key.person(fixture.bob))
             try await fixture.create(alice, "notes")
             try await fixture.upsert(alice, "notes", [point(1)])
@@ -52,8 +54,10 @@ import Testing
         }
     }
 
-    @Test func strangersCollectionsAreNoExamplesNoAliasesNoLookups() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func strangersCollectionsAreNoExamplesNoAliasesNoLookups(
+        _ store: VectorsFixture.Store
+    ) async throws {
+        try await VectorsFixture.run(on: store) { fixture in
             let (alice, bob) = (VectorsFixture.Key.person(fixture.alice), VectorsFixture.Key.person(fixture.bob))
             try await fixture.create(alice, "private")
             try await fixture.upsert(alice, "private", [point(1)])
@@ -75,8 +79,10 @@ import Testing
         }
     }
 
-    @Test func sharedCollectionShowsEachTenantItsOwnRows() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func sharedCollectionShowsEachTenantItsOwnRows(
+        _ store: VectorsFixture.Store
+    ) async throws {
+        try await VectorsFixture.run(on: store) { fixture in
             let (alice, bob) = (VectorsFixture.Key.person(fixture.alice), VectorsFixture.Key.person(fixture.bob))
             try await fixture.create(.service, "shared")
             try await fixture.upsert(
@@ -114,8 +120,10 @@ import Testing
         }
     }
 
-    @Test func nobodyWritesInAnothersName() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func nobodyWritesInAnothersName(_ store: VectorsFixture.Store)
+        async throws
+    {
+        try await VectorsFixture.run(on: store) { fixture in
             let (alice, bob) = (VectorsFixture.Key.person(fixture.alice), VectorsFixture.Key.person(fixture.bob))
             try await fixture.create(.service, "shared")
             let forged: JSON = ["user_id": .string("\(fixture.bob.id)")]
@@ -143,8 +151,10 @@ import Testing
         }
     }
 
-    @Test func aUsersCollectionIsReservedForThem() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func aUsersCollectionIsReservedForThem(
+        _ store: VectorsFixture.Store
+    ) async throws {
+        try await VectorsFixture.run(on: store) { fixture in
             let (alice, bob) = (VectorsFixture.Key.person(fixture.alice), VectorsFixture.Key.person(fixture.bob))
             let name = "qdrant_user_\(fixture.alice.id)"
             let squat = try await fixture.send(
@@ -164,8 +174,10 @@ import Testing
         }
     }
 
-    @Test func aRevokedMembershipSeesNothingAtOnce() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func aRevokedMembershipSeesNothingAtOnce(
+        _ store: VectorsFixture.Store
+    ) async throws {
+        try await VectorsFixture.run(on: store) { fixture in
             let alice = VectorsFixture.Key.person(fixture.alice)
             try await fixture.create(alice, "notes")
             try await fixture.upsert(alice, "notes", [point(1)])

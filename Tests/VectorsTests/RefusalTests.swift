@@ -8,8 +8,8 @@ import Testing
 
 /// Requests that are answered with Qdrant's status and text, and change nothing.
 @Suite struct RefusalTests {
-    @Test func asksForAKey() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func asksForAKey(_ store: VectorsFixture.Store) async throws {
+        try await VectorsFixture.run(on: store) { fixture in
             for (key, status) in [
                 (VectorsFixture.Key.none, 401), (.text("nonsense"), 401), (.text(""), 401),
                 (.text("sb_secret_guess"), 401),
@@ -147,8 +147,10 @@ import Testing
             error: "Format error in JSON body: "),
     ]
 
-    @Test func refusesAndChangesNothing() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func refusesAndChangesNothing(_ store: VectorsFixture.Store)
+        async throws
+    {
+        try await VectorsFixture.run(on: store) { fixture in
             let alice = VectorsFixture.Key.person(fixture.alice)
             try await fixture.create(alice, "notes")
             try await fixture.upsert(alice, "notes", [point(1, [1, 2, 3, 4], ["n": 1])])
@@ -166,8 +168,10 @@ import Testing
         }
     }
 
-    @Test func refusesCollectionsThatCannotBe() async throws {
-        try await VectorsFixture.run { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func refusesCollectionsThatCannotBe(_ store: VectorsFixture.Store)
+        async throws
+    {
+        try await VectorsFixture.run(on: store) { fixture in
             let alice = VectorsFixture.Key.person(fixture.alice)
             let cases: [(String, String, Int)] = [
                 ("a", #"{"vectors": {"size": 0, "distance": "Dot"}}"#, 422),
@@ -194,8 +198,10 @@ import Testing
         }
     }
 
-    @Test func boundsATenantsCollections() async throws {
-        try await VectorsFixture.run({ $0.maxCollectionsPerTenant = 2 }) { fixture in
+    @Test(arguments: VectorsFixture.Store.allCases) func boundsATenantsCollections(_ store: VectorsFixture.Store)
+        async throws
+    {
+        try await VectorsFixture.run(on: store, { $0.maxCollectionsPerTenant = 2 }) { fixture in
             let alice = VectorsFixture.Key.person(fixture.alice)
             try await fixture.create(alice, "a")
             try await fixture.create(alice, "b")

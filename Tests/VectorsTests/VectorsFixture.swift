@@ -21,6 +21,9 @@ struct VectorsFixture: Sendable {
     private let loop: Loop
     private let tokens: JWTCodec
     private let client: TestHTTPClient
+    let port: Int
+    /// The server behind this one, where there is one; a list, as a value cannot hold another of its kind.
+    private let remotes: [VectorsFixture]
 
     static let serviceKey = "sb_secret_of_the_tests"
     static let publishableKey = "sb_publishable_of_the_tests"
@@ -36,9 +39,41 @@ struct VectorsFixture: Sendable {
         case none
     }
 
+    /// The server that is the external Qdrant of this one.
+    var remote: VectorsFixture? { remotes.first }
+
+    /// Where a server keeps its points.
+    enum Store: Sendable, CaseIterable {
+        case postgres
+        /// A second server behind it, which speaks Qdrant's API and knows one key alone.
+        case external
+    }
+
+    /// Each test on a second server holds two databases, of which only so many are lent at a time.
+    private static let turnstile = Turnstile(2)
+
+    /// Runs `body` beside a server that keeps points in `store`.
+    static func run(
+        on store: Store, _ configure: @escaping @Sendable (inout VectorsConfiguration) -> Void = { _ in },
+        _ body: @escaping @Sendable (VectorsFixture) async throws -> Void
+    ) async throws {
+        guard store == .external else { return try await run(configure, body) }
+        await turnstile.enter()
+        let result: Result<Void, any Error>
+        do {
+            try await run { remote in
+                try await run(configure, remote: remote, body)
+            }
+            result = .success(())
+        } catch { result = .failure(error) }
+        await turnstile.leave()
+        try result.get()
+    }
+
     /// Runs `body` beside the server, which ends with it.
     static func run(
         _ configure: @escaping @Sendable (inout VectorsConfiguration) -> Void = { _ in },
+        remote: VectorsFixture? = nil, externalURL: String? = nil,
         _ body: @escaping @Sendable (VectorsFixture) async throws -> Void
     ) async throws {
         try await TestProject.run { project in
@@ -52,7 +87,7 @@ struct VectorsFixture: Sendable {
                     return try Database(configuration, loops: [loop], log: .disabled)
                 }
                 let requests = try database("authenticator", 4)
-                let builds = try database("atoll_vectors", 2)
+                let builds = try database("atoll_vectors", 4)
                 var superuser = DatabaseConfiguration(address: project.server.address)
                 superuser.connectionsPerLoop = 2
                 let observer = try Database(superuser, loops: [loop], log: .disabled)
@@ -63,29 +98,41 @@ struct VectorsFixture: Sendable {
                 let builder = IndexBuilder(
                     database: builds, thresholdKilobytes: settings.indexingThresholdKilobytes,
                     interval: settings.indexingInterval, loop: loop, log: .disabled)
+                var external: ExternalQdrant?
+                if let url = externalURL ?? remote.map({ "http://127.0.0.1:\($0.port)" }) {
+                    var configuration = ExternalQdrantConfiguration(url: url)
+                    configuration.apiKey = SecretString(serviceKey)
+                    external = try ExternalQdrant(configuration, loops: [loop])
+                }
+                let removal = external.map { ExternalRemoval(store: $0, database: builds, log: .disabled) }
                 var router = Router()
                 let service = VectorsService(
                     configuration: settings, database: requests,
                     access: AccessControl(
                         tokens: tokens, publishableKeys: [SecretString(publishableKey)],
                         secretKeys: [SecretString(serviceKey)]),
-                    builder: builder, version: "test", log: .disabled)
+                    builder: builder, external: external, version: "test", log: .disabled)
                 service.register(on: &router)
                 service.register(on: &router, prefix: "/vectors/v1")
                 let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
                 let fixture = VectorsFixture(
                     project: project, alice: alice, bob: bob, builder: builder, observer: observer, loop: loop,
                     tokens: tokens,
-                    client: TestHTTPClient(port: Int(server.port)))
+                    client: TestHTTPClient(port: Int(server.port)), port: Int(server.port),
+                    remotes: [remote].compactMap { $0 })
                 let result: Result<Void, any Error> = await withTaskGroup(of: Void.self) { group in
                     group.addTask(executorPreference: loop) { await server.run() }
                     group.addTask(executorPreference: loop) { await builder.run() }
+                    if let removal {
+                        group.addTask(executorPreference: loop) { await removal.run(on: loop, metrics: Metrics()) }
+                    }
                     let result: Result<Void, any Error>
                     do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
                     server.stop()
                     group.cancelAll()
                     return result
                 }
+                await external?.shutdown()
                 await requests.shutdown(grace: .seconds(1))
                 await builds.shutdown(grace: .seconds(1))
                 await observer.shutdown(grace: .seconds(1))

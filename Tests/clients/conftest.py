@@ -12,6 +12,14 @@ def server():
         yield server
 
 
+@pytest.fixture(scope="session")
+def gateway(server):
+    """An Atoll that keeps its collections in another one, as in any Qdrant."""
+    behind = {"QDRANT_URL": f"http://127.0.0.1:{server.vectors_port}", "QDRANT_API_KEY": server.status["SERVICE_ROLE_KEY"]}
+    with AtollServer(migrations=example_migrations(), environment=behind) as gateway:
+        yield gateway
+
+
 @pytest.fixture
 def alice(server):
     return Person(server, "alice")

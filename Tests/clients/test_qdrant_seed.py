@@ -26,9 +26,16 @@ def blocks(document, language):
     return re.findall(rf"```{language}\n(.*?)```", (SEEDS / document).read_text(), re.S)
 
 
+@pytest.fixture(params=["server", "gateway"])
+def place(request):
+    """Atoll with its own store, and in front of another Qdrant."""
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture
-def multi_tenant_client(server, monkeypatch):
+def multi_tenant_client(place, monkeypatch):
     """The class of the document, unchanged. It names a host alone, so port and key come from what it imports."""
+    server = place
     key = server.status["SERVICE_ROLE_KEY"]
 
     class Client(QdrantClient):
@@ -57,7 +64,8 @@ def token_client(server, person):
     return QdrantClient(host="127.0.0.1", port=server.vectors_port, api_key=person.session.access_token, https=False)
 
 
-def test_multi_tenant_client(server, multi_tenant_client, alice, bob):
+def test_multi_tenant_client(place, multi_tenant_client):
+    alice, bob = Person(place, "alice"), Person(place, "bob")
     for number, person in enumerate([alice, bob]):
         multi_tenant_client.upsert_user_embeddings(
             str(person.id),
@@ -71,7 +79,7 @@ def test_multi_tenant_client(server, multi_tenant_client, alice, bob):
     assert len(multi_tenant_client.search_user_embeddings(str(bob.id), embedding(1), limit=2)) == 2
     assert multi_tenant_client.search_user_embeddings(str(uuid.uuid4()), embedding(1)) == []
     # With a token the same collection shows its user's rows alone, whatever the filter says.
-    mine = token_client(server, alice)
+    mine = token_client(place, alice)
     assert mine.count(multi_tenant_client.collection_name).count == 4
     forged = models.Filter(must=[models.FieldCondition(key="user_id", match=models.MatchValue(value=str(bob.id)))])
     assert mine.search(multi_tenant_client.collection_name, embedding(1), query_filter=forged) == []
@@ -80,12 +88,12 @@ def test_multi_tenant_client(server, multi_tenant_client, alice, bob):
     assert len(multi_tenant_client.search_user_embeddings(str(bob.id), embedding(1))) == 4
 
 
-def test_collection_of_a_user(server):
+def test_collection_of_a_user(place):
     """workflow-overview: the set-up makes `qdrant_user_<uuid>` by HTTP."""
     name = f"qdrant_user_{uuid.uuid4()}"
     answer = httpx.put(
-        f"http://127.0.0.1:{server.vectors_port}/collections/{name}",
-        headers={"Content-Type": "application/json", "api-key": server.status["SERVICE_ROLE_KEY"]},
+        f"http://127.0.0.1:{place.vectors_port}/collections/{name}",
+        headers={"Content-Type": "application/json", "api-key": place.status["SERVICE_ROLE_KEY"]},
         json={"vectors": {"size": 1536, "distance": "Cosine"}},
     )
     assert answer.status_code == 200 and answer.json()["result"] is True

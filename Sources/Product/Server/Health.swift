@@ -11,12 +11,17 @@ struct Health: Sendable {
     let database: Database
     let access: AccessControl
     let metrics: Metrics
+    /// Whether the external Qdrant answers; nil where there is none.
+    var isQdrantReady: (@Sendable () async -> Bool)?
 
     func register(on router: inout Router) {
-        router.on(.get, "/health") { [database] _ in
+        router.on(.get, "/health") { [database, isQdrantReady] _ in
             do {
                 try await database.query("select 1")
-                return .json(["status": "ok", "database": "ok", "version": .string(ServerVersion.current)])
+                var body: JSONObject = ["status": "ok", "database": "ok", "version": .string(ServerVersion.current)]
+                // The rest works without it: `/readyz` of Vectors refuses.
+                if let isQdrantReady { body["qdrant"] = await isQdrantReady() ? "ok" : "unreachable" }
+                return .json(.object(body))
             } catch {
                 return .json(
                     ["status": "unavailable", "database": "unreachable", "version": .string(ServerVersion.current)],

@@ -24,6 +24,7 @@ struct Services: Sendable {
     let longLived: [@Sendable () async throws -> Void]
     private let databases: [Database]
     private let client: HTTPClient
+    private let qdrant: ExternalQdrant?
     private let files: ProjectFiles?
     /// Run once, before the server takes requests.
     let seeds: BucketSeeds?
@@ -71,7 +72,11 @@ struct Services: Sendable {
         let cors = project.configuration.atoll.cors
         router.cors = CORSPolicy(
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
-        Health(database: requests, access: access, metrics: metrics).register(on: &router)
+        let qdrant = try Self.externalQdrant(project, loops: loops, log: log)
+        self.qdrant = qdrant
+        var health = Health(database: requests, access: access, metrics: metrics)
+        if let qdrant { health.isQdrantReady = { await qdrant.isReady() } }
+        health.register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
         let limits = RequestLimits(project.configuration.atoll.limits)
         if !limits.isEmpty { router.admission = { limits.refusal(of: $0, access) } }
@@ -115,8 +120,15 @@ struct Services: Sendable {
                 interval: configuration.indexingInterval, loop: loop, log: log)
             longLived.append { await builder.run() }
             let service = VectorsService(
-                configuration: configuration, database: requests, access: access, builder: builder, metrics: metrics,
-                version: ServerVersion.current, log: log)
+                configuration: configuration, database: requests, access: access, builder: builder, external: qdrant,
+                metrics: metrics, version: ServerVersion.current, log: log)
+            if let qdrant {
+                // Not on the connections of index builds, which take their time.
+                let owner = try database(logins.vectors, "vectors_external")
+                databases.append(owner)
+                let removal = ExternalRemoval(store: qdrant, database: owner, log: log)
+                longLived.append { await removal.run(on: loop, metrics: metrics) }
+            }
             service.register(on: &router, prefix: "/vectors/v1")
             EmbeddingsService(
                 configuration: EmbeddingsConfiguration(vectors), client: client, vectors: service, log: log,
@@ -253,6 +265,7 @@ struct Services: Sendable {
     /// Closes the databases' connections once their work is done.
     func shutdown() async {
         await client.shutdown()
+        await qdrant?.shutdown()
         await files?.shutdown()
         await mailing.shutdown()
         await schemas.shutdown()

@@ -15,6 +15,8 @@ package struct VectorsService: Sendable {
     let clock: OperationClock
     let collisions: CollisionMemory
     let builder: IndexBuilder?
+    /// Keeps the collections that are made from now on in PostgreSQL's place.
+    let external: ExternalQdrant?
     let metrics: Metrics
     let version: String
     let log: Log
@@ -22,15 +24,18 @@ package struct VectorsService: Sendable {
     /// - Parameters:
     ///   - database: logs in as `authenticator`.
     ///   - builder: told of writes, so that it builds indexes in time; nil builds none.
+    ///   - external: where new collections are kept; nil keeps them in PostgreSQL.
     ///   - version: the server's own, for `GET /`.
     package init(
         configuration: VectorsConfiguration = VectorsConfiguration(), database: Database, access: AccessControl,
-        builder: IndexBuilder?, metrics: Metrics = Metrics(), version: String, log: Log
+        builder: IndexBuilder?, external: ExternalQdrant? = nil, metrics: Metrics = Metrics(), version: String,
+        log: Log
     ) {
         self.configuration = configuration
         self.database = database
         self.access = access
         self.builder = builder
+        self.external = external
         self.metrics = metrics
         self.version = version
         self.log = log.with(.field("service", "vectors"))
@@ -58,10 +63,17 @@ package struct VectorsService: Sendable {
         _ method: HTTPMethod, _ path: String, on router: inout Router,
         _ handler: @escaping @Sendable (HTTPRequest, Caller, Envelope) async throws -> HTTPResponse
     ) {
+        let gateway = external.map { ExternalGateway(service: self, store: $0) }
+        let endpoint = ExternalEndpoint(method, path)
         router.on(method, path, maxBodyBytes: configuration.maxBodyBytes) { [self] request in
             let envelope = Envelope()
             let caller = try Caller(request, access)
             try Self.checkParameters(request)
+            if let gateway, let endpoint,
+                let response = try await gateway.answer(endpoint, request, caller, envelope)
+            {
+                return response
+            }
             return try await handler(request, caller, envelope)
         }
     }
@@ -130,10 +142,14 @@ extension VectorsService {
         }
         router.on(.get, prefix.isEmpty ? "/" : prefix, root)
         if !prefix.isEmpty { router.on(.get, "\(prefix)/", root) }
-        for (path, text) in [
-            ("healthz", "healthz check passed"), ("livez", "healthz check passed"), ("readyz", "all shards are ready"),
-        ] {
-            router.on(.get, "\(prefix)/\(path)") { _ in .text(text) }
+        for path in ["healthz", "livez"] {
+            router.on(.get, "\(prefix)/\(path)") { _ in .text("healthz check passed") }
+        }
+        router.on(.get, "\(prefix)/readyz") { [external] _ in
+            if let external, !(await external.isReady()) {
+                return .text("the external Qdrant is not available", status: .serviceUnavailable)
+            }
+            return .text("all shards are ready")
         }
         route(.get, "\(prefix)/telemetry", on: &router) { [version] _, caller, envelope in
             guard caller.isService else { throw VectorsError(.forbidden, "the service key is needed") }

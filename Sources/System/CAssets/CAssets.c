@@ -222,18 +222,21 @@ static const unsigned char asset_72[] = {
 #embed "sql/migrations/20261121028800_restrict_pictures.sql"
 };
 static const unsigned char asset_73[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121029100_keep_collections_outside.sql"
 };
 static const unsigned char asset_74[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_75[] = {
-#embed "web/atoll.js"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_76[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.js"
 };
 static const unsigned char asset_77[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_78[] = {
 #embed "web/robots.txt"
 };
 
@@ -311,10 +314,11 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121028620_create_tenant_schemas.sql", asset_70, sizeof asset_70},
     {"sql/migrations/20261121028630_create_execute_sql.sql", asset_71, sizeof asset_71},
     {"sql/migrations/20261121028800_restrict_pictures.sql", asset_72, sizeof asset_72},
-    {"sql/prepare.sql", asset_73, sizeof asset_73},
-    {"web/atoll.css", asset_74, sizeof asset_74},
-    {"web/atoll.js", asset_75, sizeof asset_75},
-    {"web/atoll.svg", asset_76, sizeof asset_76},
-    {"web/robots.txt", asset_77, sizeof asset_77},
+    {"sql/migrations/20261121029100_keep_collections_outside.sql", asset_73, sizeof asset_73},
+    {"sql/prepare.sql", asset_74, sizeof asset_74},
+    {"web/atoll.css", asset_75, sizeof asset_75},
+    {"web/atoll.js", asset_76, sizeof asset_76},
+    {"web/atoll.svg", asset_77, sizeof asset_77},
+    {"web/robots.txt", asset_78, sizeof asset_78},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import Primitives
 
 extension ProjectConfiguration.Atoll {
     /// `[atoll.vectors]`
@@ -18,6 +19,13 @@ extension ProjectConfiguration.Atoll {
         package var maxRememberedCollections = 10_000
         package var statementTimeout: Duration = .seconds(30)
         package var maintenanceTimeout: Duration = .seconds(600)
+        package var qdrantURL: String?
+        package var qdrantAPIKey: SecretString?
+        package var qdrantTimeout: Duration = .seconds(30)
+        package var qdrantConnectTimeout: Duration = .seconds(5)
+        package var qdrantConnections = 32
+        package var qdrantMaxCalls = 256
+        package var qdrantMaxAnswerBytes = 64 << 20
         package var embeddingsURL = "https://api.openai.com/v1"
         package var embeddingsModel = "text-embedding-3-small"
         package var embeddingsTimeout: Duration = .seconds(60)
@@ -68,6 +76,27 @@ extension ProjectConfiguration.Atoll {
             Field.key(
                 "maintenance_timeout", \.maintenanceTimeout, .duration(.milliseconds(1)...(.seconds(86_400))),
                 "The longest that removing a collection or one of its vectors may run.")
+            Field.optional(
+                "qdrant_url", \.qdrantURL, .httpURL,
+                "A real Qdrant that keeps the collections made from now on, instead of PostgreSQL. One that names this server itself is passed over.",
+                variables: ["QDRANT_URL"])
+            Field.optional(
+                "qdrant_api_key", \.qdrantAPIKey, .secret, "Its key.", variables: ["QDRANT_API_KEY"])
+            Field.key(
+                "qdrant_timeout", \.qdrantTimeout, .duration(.milliseconds(100)...(.seconds(3600))),
+                "How long a call to it may take.")
+            Field.key(
+                "qdrant_connect_timeout", \.qdrantConnectTimeout, .duration(.milliseconds(100)...(.seconds(600))),
+                "How long connecting to it may take.")
+            Field.key(
+                "qdrant_connections", \.qdrantConnections, .integer(1...10_000),
+                "Connections of each loop to it; calls beyond wait for one.")
+            Field.key(
+                "qdrant_max_calls", \.qdrantMaxCalls, .integer(1...100_000),
+                "Calls of each loop to it at a time, waiting ones included; one more is 503.")
+            Field.key(
+                "qdrant_max_answer_size", \.qdrantMaxAnswerBytes, .size(1024...(1 << 31)),
+                "The largest answer taken from it.")
             Field.key(
                 "embeddings_url", \.embeddingsURL,
                 .text("an address such as \"https://api.openai.com/v1\"") { text in

@@ -11,6 +11,10 @@ struct VectorCollection: Sendable {
     /// Nil for a collection of the project.
     let tenantID: UUID?
     let name: String
+    /// Whether the external Qdrant keeps its points.
+    let isExternal: Bool
+    /// What its name there is made of.
+    let externalID: UUID
     let settings: CollectionSettings
     let payloadSchema: [(key: String, index: PayloadIndex)]
     /// Those that searches may use, by slot, oldest first.
@@ -99,7 +103,8 @@ extension VectorCollection {
     /// A row of ``columns``.
     init?(_ row: PostgresRow) {
         guard let id = row["id"].int, let revision = row["revision"].int, let bucket = row["bucket"].int,
-            let name = row["name"].string,
+            let name = row["name"].string, let isExternal = row["is_external"].bool,
+            let externalID = row["external_id"].uuid,
             let settings = row["settings"].json.flatMap({ CollectionSettings(stored: $0) }),
             let vector = row["vector_type"].int, let vectorArray = row["vector_array_type"].int
         else { return nil }
@@ -108,6 +113,8 @@ extension VectorCollection {
         self.bucket = bucket
         tenantID = row["tenant_id"].uuid
         self.name = name
+        self.isExternal = isExternal
+        self.externalID = externalID
         self.settings = settings
         payloadSchema = (row["payload_schema"].json?.objectValue ?? [:]).compactMap { key, value in
             PayloadIndex(stored: value).map { (key, $0) }
@@ -125,7 +132,7 @@ extension VectorCollection {
     /// What ``init(_:)`` reads, of `c`.
     static var columns: PostgresQuery {
         """
-        c.id, c.revision, c.bucket, c.tenant_id, c.name, c.settings, c.payload_schema,
+        c.id, c.revision, c.bucket, c.tenant_id, c.name, c.is_external, c.external_id, c.settings, c.payload_schema,
         (
             select json_agg(json_build_object('slot', i.slot, 'after', i.after, 'up_to', i.up_to, 'kind', i.kind) order by i.up_to)
             from vectors.indexes as i

@@ -23,7 +23,7 @@ extension VectorsService {
     private func listCollectionAliases(
         _ request: HTTPRequest, _ caller: Caller, _ envelope: Envelope
     ) async throws -> HTTPResponse {
-        try await withCollection(try collectionName(request), caller) { collection in
+        try await withCollection(try collectionName(request), caller, takesExternal: true) { collection in
             let results = try await read(
                 [Self.aliases(where: "a.collection_id = \(collection.id)::bigint")], of: collection, caller)
             return envelope.response(bytes: results[0].copyBytes(0, 0))

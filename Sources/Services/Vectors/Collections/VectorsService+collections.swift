@@ -43,7 +43,7 @@ extension VectorsService {
     ) async throws -> HTTPResponse {
         let name = try collectionName(request)
         do {
-            try await withCollection(name, caller) { collection in
+            try await withCollection(name, caller, takesExternal: true) { collection in
                 _ = try await read([], of: collection, caller)
             }
         } catch let error as VectorsError where error.code == .notFound {
@@ -111,8 +111,21 @@ extension VectorsService {
         return envelope.response(true)
     }
 
-    /// Makes the collection: a row.
+    /// Makes the collection.
     func insert(_ name: String, _ settings: CollectionSettings, _ caller: Caller) async throws {
+        if let external {
+            try await ExternalGateway(service: self, store: external).create(name, settings, caller)
+        } else {
+            _ = try await insertRow(name, settings, caller, isExternal: false)
+        }
+    }
+
+    /// Makes a collection's row.
+    ///
+    /// - Returns: its id.
+    func insertRow(
+        _ name: String, _ settings: CollectionSettings, _ caller: Caller, isExternal: Bool
+    ) async throws -> Int {
         let tenant: PostgresQuery
         if let named = caller.tenant {
             tenant = "\(named)::uuid"
@@ -146,13 +159,14 @@ extension VectorsService {
                     "select pg_advisory_xact_lock(hashtextextended('collections of ' || coalesce((\(tenant))::text, ''), 0))",
                     conflicts,
                     """
-                    insert into vectors.collections (tenant_id, name, bucket, settings)
+                    insert into vectors.collections (tenant_id, name, bucket, settings, is_external)
                     select t.id, \(name), \(settings.isInline ? 0 : 8)::integer + floor(random() * 8)::integer,
-                        \(settings.stored)::jsonb
+                        \(settings.stored)::jsonb, \(isExternal)::boolean
                     from (select \(tenant)) as t (id)
                     where not exists (select from (\(conflicts)) as k (a, b, c)
                         where k.a or k.b or k.c)
                     on conflict do nothing
+                    returning id
                     """,
                 ], caller)
         } catch let error as PostgresError where error.sqlState == "42501" {
@@ -160,7 +174,7 @@ extension VectorsService {
         } catch let error as PostgresError where error.sqlState == "23503" {
             throw VectorsError(.badRequest, "X-Atoll-Tenant names no tenant", cause: error)
         }
-        guard results[2].affectedRows == 0 else { return }
+        if let id = results[2].onlyRow?[0].int { return id }
         let row = results[1][0]
         if row[1].bool == true, row[0].bool != true {
             throw VectorsError(
@@ -185,7 +199,7 @@ extension VectorsService {
     ) async throws -> HTTPResponse {
         let name = try collectionName(request)
         do {
-            let wasThere = try await withCollection(name, caller) { collection -> Bool in
+            let wasThere = try await withCollection(name, caller, takesExternal: true) { collection -> Bool in
                 // An alias is not the collection.
                 guard collection.name == name else { return false }
                 let results = try await run(
@@ -221,7 +235,7 @@ extension VectorsService {
     }
 
     /// Stores changed settings. Of concurrent changes of one collection all but one fail on the revision and are made again.
-    private func save(
+    func save(
         _ settings: CollectionSettings, _ queries: [PostgresQuery], _ collection: VectorCollection, _ caller: Caller
     ) async throws {
         let results = try await write(
@@ -236,7 +250,7 @@ extension VectorsService {
     }
 
     /// Row level security hides the project's collections from changes by a token.
-    private func requireChange(
+    func requireChange(
         _ result: PostgresResult, _ collection: VectorCollection, _ caller: Caller
     ) throws {
         guard result.affectedRows != 1 else { return }

@@ -7,13 +7,17 @@ internal import Primitives
 extension VectorsService {
     /// Finds a collection and works with it, again when it turns out to have changed since it was remembered.
     ///
-    /// - Parameter isLookup: whether the name is that of another collection, which a different text refuses.
+    /// - Parameters:
+    ///   - isLookup: whether the name is that of another collection, which a different text refuses.
+    ///   - takesExternal: whether `body` knows what to do with a collection that the external Qdrant keeps.
     func withCollection<T>(
-        _ name: String, _ caller: Caller, isLookup: Bool = false, _ body: (VectorCollection) async throws -> T
+        _ name: String, _ caller: Caller, isLookup: Bool = false, takesExternal: Bool = false,
+        _ body: (VectorCollection) async throws -> T
     ) async throws -> T {
         var attempts = 0
         while true {
             let collection = try await collection(name, caller, isLookup: isLookup)
+            guard takesExternal || !collection.isExternal else { throw externalRefusal(name) }
             do {
                 return try await body(collection)
             } catch {
@@ -25,6 +29,15 @@ extension VectorsService {
                 if hasChanged { catalog[CollectionCatalog.Key(caller, name)] = nil }
             }
         }
+    }
+
+    /// Why a collection of the external Qdrant is not read here.
+    private func externalRefusal(_ name: String) -> VectorsError {
+        external == nil
+            ? VectorsError(
+                .unavailable, "Collection `\(name)` is kept in an external Qdrant, and QDRANT_URL names none")
+            : VectorsError(
+                .badRequest, "collections of this server and of the external Qdrant cannot look into each other")
     }
 
     /// A collection by its name or alias: the caller's own first, then those of the project.

@@ -183,7 +183,7 @@ struct EmbeddingsRequest: Sendable {
 extension VectorsService {
     /// The collection and the vector that texts are stored in.
     func storeTarget(_ target: EmbeddingsRequest.Target, _ caller: Caller) async throws -> VectorField {
-        try await withCollection(target.collection, caller) { collection in
+        try await withCollection(target.collection, caller, takesExternal: external != nil) { collection in
             let field = try collection.requireField(target.vector)
             guard field.size != nil else { throw VectorsError(.badRequest, "texts do not become sparse vectors") }
             _ = try await read([], of: collection, caller)
@@ -196,7 +196,7 @@ extension VectorsService {
     /// - Returns: the operation's number.
     func store(_ vectors: [[Float]], _ target: EmbeddingsRequest.Target, _ caller: Caller) async throws -> Int {
         let version = clock.next()
-        try await withCollection(target.collection, caller) { collection in
+        try await withCollection(target.collection, caller, takesExternal: external != nil) { collection in
             let field = try collection.requireField(target.vector)
             var batch = PointBatch()
             for (number, point) in target.points.enumerated() {
@@ -212,6 +212,11 @@ extension VectorsService {
                 } else {
                     batch.others.append((number, field.slot, value))
                 }
+            }
+            if collection.isExternal, let external {
+                _ = try await ExternalGateway(service: self, store: external).apply(
+                    [.upsert(batch)], collection, caller, parameters: "?wait=true", configuration.statementTimeout)
+                return
             }
             let writer = OperationWriter(
                 collection: collection, caller: caller, configuration: configuration, expectsNewPoints: false)

@@ -96,6 +96,18 @@ extension RecordSelection.Payload {
         }
     }
 
+    /// The chosen part of a payload.
+    func apply(_ payload: JSON) -> JSON {
+        switch self {
+        case .none: .null
+        case .whole: payload
+        case .including(let patterns):
+            Self.reduced(payload, []) { path in patterns.contains { $0.includes(path) } }
+        case .excluding(let patterns):
+            Self.reduced(payload, []) { path in !patterns.contains { $0.excludes(path) } }
+        }
+    }
+
     private func reduced(_ text: UnsafeRawBufferPointer, _ keeps: ([String]) -> Bool) -> [UInt8] {
         guard let value = try? JSON(parsing: text, maxDepth: 1000) else { return Array("{}".utf8) }
         return Self.reduced(value, [], keeps).encoded()

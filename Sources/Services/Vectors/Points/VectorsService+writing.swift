@@ -85,7 +85,7 @@ extension VectorsService {
 
     // MARK: Reading operations
 
-    private func operations(
+    func operations(
         _ bytes: UnsafeRawBufferPointer, _ collection: VectorCollection
     ) throws -> [PointOperation] {
         var operations: [PointOperation] = []
@@ -112,7 +112,7 @@ extension VectorsService {
     /// - Parameters:
     ///   - name: as a batch names it.
     ///   - range: where its body stands.
-    private func operation(
+    func operation(
         _ name: String, _ bytes: UnsafeRawBufferPointer, _ range: Range<Int>, _ collection: VectorCollection
     ) throws -> PointOperation {
         switch name {

@@ -5,7 +5,7 @@ internal import Postgres
 internal import Primitives
 
 /// What a grouped query asks beside the query.
-private struct Grouping {
+struct Grouping {
     let path: PayloadPath
     let size: Int
     let limit: Int
@@ -43,7 +43,7 @@ extension VectorsService {
         }
     }
 
-    private func grouping(_ members: JSONObject, limit: Int) throws -> Grouping {
+    func grouping(_ members: JSONObject, limit: Int) throws -> Grouping {
         guard let key = members["group_by"]?.stringValue else {
             throw VectorsError(.format, "missing field `group_by`")
         }
