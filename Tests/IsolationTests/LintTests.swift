@@ -47,6 +47,32 @@ import Testing
         }
     }
 
+    /// A thousand tenants have what the template has; it is told once.
+    @Test func tenantsOwnSchemasAreToldAsTheirTemplate() async throws {
+        try await TestProject.run { project in
+            let ann = try await project.signUp("ann@example.com")
+            let schema = try await project.server.exec(
+                """
+                update tenancy.tenants set isolation = 'schema';
+                select tenancy.make_schema('\(ann.tenant)');
+                """
+            ).split(separator: "\n").last.map(String.init)
+            for schema in [schema ?? "", "tenant_template"] {
+                try await project.login("postgres").exec(
+                    """
+                    create table \(schema).parents (id int primary key);
+                    create table \(schema).children (id int primary key, parent int references \(schema).parents (id));
+                    create function \(schema).loose() returns int language sql security definer as 'select 1';
+                    """)
+            }
+            let found = try await Self.findings(project)
+            let details = found.map { "\($0.lint.name) \($0.cacheKey)" }
+            #expect(details.contains { $0.contains("unindexed_foreign_keys") && $0.contains("tenant_template") })
+            #expect(!details.contains { $0.contains(schema ?? "") || $0.contains("tenant_entry") }, "\(details)")
+            _ = await project.server.attempt("delete from tenancy.tenant_schemas")
+        }
+    }
+
     @Test func atLeastFortyLeaksArePlanted() {
         #expect(PlantedLeak.all.count >= 40)
         #expect(Set(PlantedLeak.all.map(\.name)).count == PlantedLeak.all.count)

@@ -94,6 +94,13 @@ package struct CatalogReader: Sendable {
         publications,
     ]
 
+    /// Tenants' own schemas all have the shape of `tenant_template`, which is looked at in their place: a thousand times the same finding
+    /// would hide the others. So are the functions that lead into them.
+    private static let isLookedAt: PostgresQuery = """
+        n.nspname not like 'pg\\_%' and n.nspname !~ '^tenant_[0-9a-f]{32}$'
+            and n.nspname not in ('information_schema', 'tenant_entry')
+        """
+
     private static let relations: PostgresQuery = """
         select c.oid::bigint as id, n.nspname as schema, c.relname as name, c.relkind as kind,
             pg_get_userbyid(c.relowner) as owner, c.relrowsecurity as is_secured, c.relforcerowsecurity as is_forced,
@@ -140,7 +147,7 @@ package struct CatalogReader: Sendable {
         from pg_class as c
         inner join pg_namespace as n on n.oid = c.relnamespace
         where c.relkind in ('r', 'p', 'v', 'm', 'f')
-            and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+            and \(isLookedAt)
         order by n.nspname, c.relname
         """
 
@@ -174,7 +181,7 @@ package struct CatalogReader: Sendable {
         inner join pg_type as t on t.oid = a.atttypid
         left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
         where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
-            and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+            and \(isLookedAt)
         order by a.attrelid, a.attnum
         """
 
@@ -194,6 +201,9 @@ package struct CatalogReader: Sendable {
             p.polcmd as action, pg_get_expr(p.polqual, p.polrelid) as using_expression,
             pg_get_expr(p.polwithcheck, p.polrelid) as check_expression
         from pg_policy as p
+        inner join pg_class as c on c.oid = p.polrelid
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        where \(isLookedAt)
         order by p.polrelid, p.polname
         """
 
@@ -217,7 +227,7 @@ package struct CatalogReader: Sendable {
         inner join pg_class as c on c.oid = i.indrelid
         inner join pg_namespace as n on n.oid = c.relnamespace
         left join pg_stat_all_indexes as s on s.indexrelid = i.indexrelid
-        where i.indisvalid and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+        where i.indisvalid and \(isLookedAt)
         order by i.indrelid, x.relname
         """
 
@@ -236,9 +246,10 @@ package struct CatalogReader: Sendable {
             ) as target_columns,
             coalesce((select i.indisprimary from pg_index as i where i.indexrelid = k.conindid), true) as at_primary_key
         from pg_constraint as k
+        inner join pg_namespace as n on n.oid = k.connamespace
         inner join pg_class as t on t.oid = k.confrelid
         inner join pg_namespace as tn on tn.oid = t.relnamespace
-        where k.contype = 'f' and k.conparentid = 0
+        where k.contype = 'f' and k.conparentid = 0 and \(isLookedAt)
         order by k.conrelid, k.conname
         """
 
@@ -284,14 +295,16 @@ package struct CatalogReader: Sendable {
         from pg_proc as f
         inner join pg_namespace as n on n.oid = f.pronamespace
         inner join pg_language as l on l.oid = f.prolang
-        where f.prokind in ('f', 'p') and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
+        where f.prokind in ('f', 'p') and \(isLookedAt)
         order by n.nspname, f.proname, f.oid
         """
 
     private static let triggers: PostgresQuery = """
         select t.tgname as name, t.tgrelid::bigint as relation, t.tgfoid::bigint as function
         from pg_trigger as t
-        where not t.tgisinternal and t.tgenabled <> 'D'
+        inner join pg_class as c on c.oid = t.tgrelid
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        where not t.tgisinternal and t.tgenabled <> 'D' and \(isLookedAt)
         order by t.tgrelid, t.tgname
         """
 
