@@ -59,6 +59,7 @@ import Testing
         Attempt(sql: "select storage.extend_upload('v', 5)", allowed: []),
         Attempt(sql: "select * from storage.uploads", allowed: []),
         Attempt(sql: "set role atoll_storage", allowed: []),
+        Attempt(sql: "set role atoll_requests", allowed: []),
         Attempt(sql: "select storage.foldername('a/b/c')", allowed: ["anon", "authenticated", "service_role"]),
         // Tenancy.
         Attempt(sql: "select tenancy.current_tenant()", allowed: ["anon", "authenticated", "service_role"]),
@@ -83,6 +84,10 @@ import Testing
         Attempt(sql: "update tenancy.audit_log set actor = null", allowed: []),
         Attempt(sql: "delete from tenancy.audit_log", allowed: []),
         Attempt(sql: "truncate tenancy.audit_log", allowed: []),
+        // The seal of who a request speaks for.
+        Attempt(sql: "select * from tenancy.identity_keys", allowed: []),
+        Attempt(sql: "select tenancy.keep_identity_key('x', 'y')", allowed: []),
+        Attempt(sql: "update tenancy.usage_alerts set told_at = null", allowed: ["service_role"]),
         // The platform's own history, and the server.
         Attempt(sql: "select * from atoll.migrations", allowed: []),
         Attempt(sql: "select * from supabase_migrations.schema_migrations", allowed: []),
@@ -137,6 +142,38 @@ import Testing
         try await TestProject.run(files: ["supabase/migrations/1_notes.sql": Self.project]) { fixture in
             let output = await fixture.login("authenticator").attempt("\(sql); select 'done';")
             #expect(output.contains("done") == isAllowed, "\(output)")
+        }
+    }
+
+    /// People's requests have a login of their own, which takes no role that sees more than they do.
+    @Test(
+        arguments: [
+            ("select * from notes", false),
+            ("select id from auth.users", false),
+            ("set role service_role", false),
+            ("set role authenticator", false),
+            ("set role authenticated; set role service_role", false),
+            ("set role postgres", false),
+            ("set role atoll_tenancy", false),
+            ("set session authorization authenticator", false),
+            ("create table mine ()", false),
+            ("set role anon", true),
+            ("set role authenticated", true),
+        ])
+    func theLoginOfPeoplesRequestsCannotBecomeTheBackEnd(_ sql: String, _ isAllowed: Bool) async throws {
+        try await TestProject.run(files: ["supabase/migrations/1_notes.sql": Self.project]) { fixture in
+            let output = await fixture.login("atoll_requests").attempt("\(sql); select 'done';")
+            #expect(output.contains("done") == isAllowed, "\(output)")
+        }
+    }
+
+    @Test func whatBoundsTheServersLoginBoundsPeoplesRequests() async throws {
+        try await TestProject.run { fixture in
+            let name = try await fixture.server.exec("select current_database()")
+            try await fixture.server.exec(
+                "alter role authenticator in database \(name) set statement_timeout = '7s'")
+            _ = try await fixture.bootstrap()
+            #expect(await fixture.login("atoll_requests").attempt("show statement_timeout") == "7s\n")
         }
     }
 

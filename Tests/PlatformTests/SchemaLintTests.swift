@@ -80,7 +80,7 @@ import Testing
                     'tenancy.end_setup_step(uuid,text,text,text,jsonb)', 'tenancy.reopen_setup_step(uuid,text)',
                     'tenancy.note_setup_step(text,jsonb)', 'tenancy.setup_collection()',
                     'tenancy.store_collection()', 'tenancy.setup_state()', 'tenancy.record_validation(text,text)',
-                    'tenancy.set_isolation(text)', 'tenancy.current_schema_state()', 'tenancy.enter_schema()',
+                    'tenancy.set_isolation(text)', 'tenancy.current_schema_state()', 'tenancy.current_person()',
                     'tenancy.use_secret(text)', 'tenancy.record_usage(text,text,integer,bigint,integer)',
                     'tenancy.create_team(text,jsonb,text)', 'tenancy.list_members()',
                     'tenancy.change_member_role(uuid,text)', 'tenancy.remove_member(uuid)',

@@ -300,9 +300,19 @@ import Testing
             let failed = try await fixture.request("POST", Self.path, claims: ann.claims, headers: Self.wait)
             let run = try #require(failed.json["run_id"]?.stringValue)
             fixture.collections.refuse(nil)
-            // Another server's worker holds the lock while the request comes.
+            // Another server's worker holds the lock until the request has been answered.
             async let other = fixture.project.server.exec(
-                "begin; select tenancy.lock_setup('\(run)'); select pg_sleep(1.5); commit;")
+                """
+                begin; select tenancy.lock_setup('\(run)');
+                do $$
+                begin
+                    for attempt in 1..6000 loop
+                        exit when exists (select from tenancy.options where name = 'test.answered');
+                        perform pg_sleep(0.01);
+                    end loop;
+                end $$;
+                commit;
+                """)
             try await eventually("it holds the lock") {
                 try await fixture.project.server.exec(
                     "select count(*) from pg_locks where locktype = 'advisory' and classid = 1635020649") == "1"
@@ -310,6 +320,7 @@ import Testing
             let state = try await fixture.request("POST", Self.path, claims: ann.claims, headers: Self.wait)
             #expect(state.json["status"] == "running")
             #expect(Self.steps(state.json)[3] == "vector_collection failed 1")
+            try await fixture.project.server.exec("insert into tenancy.options values ('test.answered', 'yes')")
             _ = try await other
             #expect(try await fixture.request("GET", Self.path, claims: ann.claims).json["status"] == "interrupted")
         }

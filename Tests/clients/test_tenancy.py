@@ -29,6 +29,15 @@ alter table public.documents enable row level security;
 create policy documents_of_the_tenant on public.documents for all to authenticated
     using (tenant_id = (select tenancy.current_tenant()))
     with check (tenant_id = (select tenancy.current_tenant()));
+create table public.diaries (
+    id bigint generated always as identity primary key,
+    user_id uuid not null default auth.uid(),
+    entry text not null
+);
+alter table public.diaries enable row level security;
+create policy diaries_of_a_person on public.diaries for all to authenticated
+    using (user_id = (select auth.uid()))
+    with check (user_id = (select auth.uid()));
 insert into storage.buckets (id, name) values ('files', 'files');
 create policy files_of_a_person on storage.objects for all to authenticated
     using (bucket_id = 'files' and owner_id = (select auth.uid())::text)
@@ -40,6 +49,8 @@ sign_in_sign_ups = 1000
 [atoll.tenancy]
 invitation_pause = "0s"
 deletion_grace = "1s"
+[atoll.tenancy.usage_notice]
+subject = "{{ .TenantName }}: {{ .Level }} limit of {{ .Metric }}"
 [atoll.storage]
 sweep_interval = "1s"
 """
@@ -196,17 +207,60 @@ def test_somebody_new_accepts_by_signing_up(atoll, inbox, ann):
     assert roles[tenant] == "admin"
 
 
-def test_suspension_closes_a_team_at_once(atoll, ann):
+def reached(atoll, person):
+    """What a person's token reaches, service by service: the status of each answer."""
+    token = person.client.auth.get_session().access_token
+    headers = {"apikey": atoll.status["ANON_KEY"], "Authorization": f"Bearer {token}"}
+    qdrant = f"http://127.0.0.1:{atoll.vectors_port}/collections"
+    return {
+        "rows of the tenant": httpx.get(f"{atoll.url}/rest/v1/documents", headers=headers).status_code,
+        "rows of the person": httpx.get(f"{atoll.url}/rest/v1/diaries", headers=headers).status_code,
+        "a new row": httpx.post(f"{atoll.url}/rest/v1/diaries", headers=headers, json={"entry": "x"}).status_code,
+        "functions": httpx.post(f"{atoll.url}/rest/v1/rpc/increment_api_usage", headers=headers, json={}).status_code,
+        "files": httpx.post(f"{atoll.url}/storage/v1/object/list/files", headers=headers, json={"prefix": ""}).status_code,
+        "vectors": httpx.get(f"{atoll.url}/vectors/v1/collections", headers=headers).status_code,
+        "Qdrant's port": httpx.get(qdrant, headers={"api-key": token}).status_code,
+        "keys": httpx.get(f"{atoll.url}/api/user/api-keys", headers=headers).status_code,
+        "set-up": httpx.post(f"{atoll.url}/api/setup", headers=headers, json={}).status_code,
+    }
+
+
+def closed(atoll, person):
+    """Waits for the gateway to hear of it; what asks for the tenant is closed at once."""
+    deadline = time.monotonic() + 10
+    while set(reached(atoll, person).values()) != {403}:
+        assert time.monotonic() < deadline, reached(atoll, person)
+        time.sleep(0.02)
+
+
+def test_suspension_closes_a_team_at_once(atoll, ann, bob):
     tenant = team(atoll, ann)
     switch(atoll, ann, tenant)
     ann.client.table("documents").insert({"title": "kept"}).execute()
+    ann.client.table("diaries").insert({"entry": "kept"}).execute()
     atoll.command("tenants", "suspend", tenant, "--reason", "unpaid")
-    assert ann.client.table("documents").select("*").execute().data == []
+    closed(atoll, ann)
+    with pytest.raises(APIError) as error:
+        ann.client.table("diaries").select("*").execute()
+    assert error.value.code == "tenant_suspended"
+    # A server that starts knows it before it takes requests.
+    atoll.stop()
+    atoll.start()
+    assert set(reached(atoll, ann).values()) == {403}
     refused = call(atoll, ann, "POST", "/tenants/current/resume", expect=403)
     assert refused["code"] == "suspended_by_operator"
     shown = json.loads(atoll.command("tenants", "show", tenant, "-o", "json"))
     assert (shown["status"], shown["suspension_reason"], shown["owner"]) == ("suspended", "unpaid", ann.email)
+    # Her other tenants, and other people, are not concerned.
+    home = tenant_of(ann.session.access_token)
+    switch(atoll, ann, home)
+    assert [row["entry"] for row in ann.client.table("diaries").select("entry").execute().data] == ["kept"]
+    bob.client.table("diaries").select("*").execute()
     atoll.command("tenants", "resume", tenant)
+    switch(atoll, ann, tenant)
+    deadline = time.monotonic() + 10
+    while reached(atoll, ann)["rows of the tenant"] == 403 and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert len(ann.client.table("documents").select("*").execute().data) == 1
 
 
@@ -285,6 +339,71 @@ def test_profiles_are_ones_own(atoll, ann, bob):
         anonymous(atoll).table("user_profiles").select("*").execute()
 
 
+def get_profile(client, user_id):
+    """As the guide's `getProfile` does it."""
+    return client.table("profiles").select("*").eq("id", user_id).single().execute().data
+
+
+def update_profile(client, user_id, updates):
+    """As the guide's `updateProfile` does it."""
+    return client.table("profiles").update(updates).eq("id", user_id).execute().data
+
+
+def test_the_profile_of_the_guide_has_all_its_columns(atoll, ann, bob):
+    with pytest.raises(APIError):
+        update_profile(ann.client, ann.id, {"role": "admin"})
+    assert update_profile(bob.client, ann.id, {"bio": "not hers"}) == []
+    said = {"first_name": "Ann", "last_name": "Smith", "company": "Acme", "bio": "Sells.", "avatar_url": "https://x/a.png"}
+    assert update_profile(ann.client, ann.id, said)[0]["bio"] == "Sells."
+    profile = get_profile(ann.client, ann.id)
+    assert {name: profile[name] for name in said} == said
+    assert profile["role"] == "user" and profile["created_at"] and profile["updated_at"]
+    switch(atoll, ann, team(atoll, ann))
+    assert get_profile(ann.client, ann.id)["role"] == "team_admin"
+    # What every agent of the guide does with any of its tables.
+    agent = service(atoll)
+    assert agent.table("user_profiles").select("*").eq("user_id", ann.id).limit(100).execute().data[0]["email"] == ann.email
+    agent.table("user_profiles").update({"company_name": "Acme Inc."}).eq("user_id", ann.id).execute()
+    assert get_profile(ann.client, ann.id)["company"] == "Acme Inc."
+
+
+def test_owners_and_admins_hear_once_of_a_limit_that_comes_near(atoll, inbox, ann, bob, eve):
+    tenant = team(atoll, ann, "Meters")
+    backend = service(atoll)
+    for person, role in ((bob, "admin"), (eve, "member")):
+        token = invite(atoll, inbox, ann_in(atoll, ann, tenant), person.email, role)
+        call(atoll, person, "POST", "/invitations/accept", {"token": token})
+    count = {person.email: len(mails(inbox, person)) for person in (ann, bob, eve)}
+    for cost in (700, 150, 50, 100, 0):
+        track_api_usage(ann.client, ann.id, "openai", cost)
+    for person in (ann, bob):
+        deadline = time.monotonic() + 20
+        while len(mails(inbox, person)) < count[person.email] + 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        subjects = sorted(mail["Subject"] for mail in mails(inbox, person)[: -count[person.email] or None])
+        assert subjects == ["Meters: hard limit of cost in cents", "Meters: soft limit of cost in cents"]
+    text = inbox.newest(ann.email, 2)["Text"]
+    assert "of 1000 are used" in text, text
+    assert len(mails(inbox, eve)) == count[eve.email]
+    entries = call(atoll, ann, "GET", "/audit?limit=100")["entries"]
+    told = [(entry["action"], entry["target"], entry["detail"]["used"]) for entry in entries if entry["action"].startswith("usage.")]
+    assert told == [("usage.limit_reached", "cost_cents", 1000), ("usage.soft_limit_reached", "cost_cents", 850)]
+    with pytest.raises(APIError) as refusal:
+        track_api_usage(ann.client, ann.id, "openai", 1)
+    assert refusal.value.code == "usage_limit_reached"
+    assert backend.table("user_profiles").select("*").eq("user_id", ann.id).execute().data
+
+
+def ann_in(atoll, person, tenant):
+    switch(atoll, person, tenant)
+    return person
+
+
+def mails(inbox, person):
+    """All mails to somebody, the newest first."""
+    return inbox.api.get("/api/v1/search", params={"query": f"to:{person.email}"}).json()["messages"]
+
+
 def test_keys_are_listed_and_never_shown(atoll, ann, bob):
     call(atoll, ann, "POST", "/user/api-keys", {"service_name": "openai", "api_key": "sk-ann"})
     keys = (
@@ -295,10 +414,14 @@ def test_keys_are_listed_and_never_shown(atoll, ann, bob):
     assert bob.client.table("user_api_keys").select("*").execute().data == []
     for client in (ann.client, service(atoll)):
         assert all("envelope" not in row for row in client.table("user_api_keys").select("*").execute().data)
-        with pytest.raises(APIError):
-            client.table("user_api_keys").select("encrypted_key").execute()
+        # The guide's back end asks for it, and gets none.
+        rows = client.table("user_api_keys").select("service_name, encrypted_key").eq("user_id", ann.id).eq("is_active", True)
+        assert rows.execute().data == [{"service_name": "openai", "encrypted_key": None}]
     with pytest.raises(APIError, match="sealed by the server"):
         ann.client.table("user_api_keys").insert({"service_name": "x", "user_id": ann.id}).execute()
+    with pytest.raises(APIError):
+        row = {"user_id": ann.id, "service_name": "openai", "encrypted_key": "sealed elsewhere", "is_active": True}
+        ann.client.table("user_api_keys").upsert(row).execute()
     ann.client.table("user_api_keys").update({"is_active": False}).eq("service_name", "openai").execute()
     assert len(ann.client.table("user_api_keys").delete().eq("service_name", "openai").execute().data) == 1
 

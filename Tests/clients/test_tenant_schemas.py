@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tenants with a schema of their own, as the official client reaches them: by the token alone. And SQL by the service key."""
 
+import io
+import json
 import os
 import pty
 import subprocess
+import tarfile
 import time
 
 import httpx
@@ -20,6 +23,7 @@ create table bookings (
     studio bigint not null references studios (id) on delete cascade,
     at timestamptz not null default now()
 );
+create table logs (id int primary key, line text) ;
 create view calm_studios with (security_invoker = on) as select * from studios where mood = 'calm';
 create function studio_count() returns bigint language sql stable as 'select count(*) from studios';
 create function whose_path() returns text language sql stable as $$ select current_setting('search_path') $$;
@@ -41,7 +45,8 @@ end $$;
 
 @pytest.fixture(scope="module")
 def atoll():
-    server = AtollServer(migrations={"20250101000000_create_shared.sql": SHARED})
+    config = '[atoll.tenancy]\ndeletion_grace = "0s"'
+    server = AtollServer(migrations={"20250101000000_create_shared.sql": SHARED}, config=config)
     templates = server.folder / "supabase" / "tenants"
     templates.mkdir()
     (templates / "20260101000000_create_studios.sql").write_text(FIRST)
@@ -164,6 +169,76 @@ def test_no_request_reaches_anothers_schema(atoll, ann, ben):
         headers={"apikey": atoll.status["ANON_KEY"], "Authorization": f"Bearer {signed}"},
     )
     assert "of ann" not in answer.text
+
+
+def test_what_is_written_with_deferred_checks_is_checked(ann):
+    """A statement ends in the tenant's schema: what would wait for the commit is checked there."""
+    assert refusal(lambda: ann.client.table("bookings").insert({"studio": 987654}).execute()).code == "23503"
+    assert ann.client.table("bookings").select("*").eq("studio", 987654).execute().data == []
+
+
+def test_plans_counts_and_large_answers_come_from_there_too(atoll, ann):
+    headers = {"apikey": atoll.status["ANON_KEY"], **ann.headers}
+    rows = [{"id": number, "line": f"back\\slash ' quote $1 {number} " + "x" * 20_000} for number in range(400)]
+    ann.client.table("logs").insert(rows).execute()
+    answer = httpx.get(f"{atoll.url}/rest/v1/logs?order=id", headers=headers, timeout=60)
+    assert answer.json() == rows
+    for count in ("exact", "planned", "estimated"):
+        counted = httpx.get(f"{atoll.url}/rest/v1/logs?select=id&limit=1", headers={**headers, "Prefer": f"count={count}"})
+        assert counted.status_code in (200, 206) and counted.headers["content-range"].startswith("0-0/"), counted.text
+    line = "back\\slash ' \" quote $1 ?"
+    ann.client.table("logs").insert({"id": 1000, "line": line}).execute()
+    assert ann.client.table("logs").select("id").eq("line", line).execute().data == [{"id": 1000}]
+    ann.client.table("logs").delete().gte("id", 0).execute()
+
+
+def test_the_overview_counts_the_tenants_own_tables(atoll, ann):
+    overview = httpx.get(f"{atoll.url}/api/overview", headers=ann.headers).json()["overview"]
+    tables = {(table["schema"], table["name"]): table["rows"] for table in overview["tables"]}
+    assert tables[("tenant", "studios")] == len(ann.client.table("studios").select("id").execute().data) > 0
+    assert ("tenant", "bookings") in tables
+    assert not any(name == "studios" for schema, name in tables if schema == "public")
+
+
+def test_an_export_holds_the_tenants_schema_and_removal_drops_it(atoll, ben, tmp_path):
+    owner = Person(atoll, "olga")
+    made = httpx.post(f"{atoll.url}/api/tenants", headers=owner.headers, json={"name": "Studio"}).json()["tenant"]
+    session = httpx.post(f"{atoll.url}/api/tenants/switch", headers=owner.headers, json={"tenant_id": made["id"]}).json()
+    owner.client.auth.set_session(session["access_token"], session["refresh_token"])
+    owner.session = owner.client.auth.get_session()
+    schema = tenant_schema(set_up(atoll, owner, isolation="schema"))
+    owner.client.table("studios").insert([{"name": 'of olga "quoted" \\ ü'}, {"name": "second"}]).execute()
+
+    export = f"{atoll.url}/api/tenants/current/export"
+    token = atoll.command(
+        "gen", "bearer-jwt", "--role", "authenticated", "--sub", ben.id, "--payload",
+        '{"app_metadata": {"tenant_id": "%s"}}' % made["id"],
+    ).strip()  # fmt: skip
+    assert httpx.get(export, headers={"Authorization": f"Bearer {token}"}).status_code == 403
+    answer = httpx.get(export, headers=owner.headers, timeout=60)
+    file = tmp_path / "tenant.tar"
+    atoll.command("tenants", "export", made["id"], "--output", file)
+    for archive in (tarfile.open(fileobj=io.BytesIO(answer.content)), tarfile.open(file)):
+        names = archive.getnames()
+        assert names[-1] == "manifest.json"
+        rows = [json.loads(row) for row in archive.extractfile(f"{schema}/studios.ndjson").read().splitlines()]
+        assert sorted(row["name"] for row in rows) == ['of olga "quoted" \\ ü', "second"]
+        manifest = json.loads(archive.extractfile("manifest.json").read())
+        assert manifest["rows"][f"{schema}/studios.ndjson"] == 2
+        assert not any(ben.schema in name for name in names)
+
+    assert httpx.delete(f"{atoll.url}/api/tenants/current", headers=owner.headers).status_code == 200
+    count = f"select count(*) into found from pg_namespace n where n.nspname = '{schema}'"
+    check = f"do $$ declare found int; begin {count}; if found > 0 then raise exception 'still there'; end if; end $$"
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            service(atoll).rpc("execute_sql", {"sql": check}).execute()
+            break
+        except APIError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert ben.client.table("studios").select("name").limit(1).execute().data == [{"name": "of ben"}]
 
 
 def tenant_of(schema):

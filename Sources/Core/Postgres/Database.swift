@@ -10,6 +10,7 @@ package final class Database: Sendable {
     private let pools: [Pool]
     private let listener: Listener
     private let services: DatabaseServices
+    private let logins: [String: Database]
 
     /// The databases whose connection the current task holds: asking them for a second one could wait for itself.
     @TaskLocal private static var leased: [ObjectIdentifier] = []
@@ -19,13 +20,16 @@ package final class Database: Sendable {
     /// - Parameters:
     ///   - loops: where it can be used; at least one.
     ///   - name: the label of its metrics.
+    ///   - logins: by role, the same database under another login, on which what runs as that role is run: this one's login need not be
+    ///     able to become it. They live by themselves.
     /// - Throws: `SystemError` when no thread can be started.
     package init(
         _ configuration: DatabaseConfiguration, loops: [Loop], log: Log, metrics: Metrics = Metrics(),
-        name: String = "main"
+        name: String = "main", logins: [String: Database] = [:]
     ) throws {
         guard let firstLoop = loops.first else { preconditionFailure("a database needs a loop") }
         self.configuration = configuration
+        self.logins = logins
         let services = DatabaseServices(
             log: log.with(.field("database", name)), counters: DatabaseCounters(metrics, database: name),
             workers: try WorkerPool(threads: 2, maxQueued: 256))
@@ -41,6 +45,7 @@ package final class Database: Sendable {
     /// - Returns: one result for each query, in order, after PostgreSQL has committed.
     /// - Throws: ``PostgresError``; nothing was committed unless ``PostgresError/isOutcomeUnknown`` says otherwise.
     package func run(_ unit: WorkUnit) async throws(PostgresError) -> [PostgresResult] {
+        if let login = login(of: unit.role) { return try await login.run(unit) }
         if let refusal = unit.refusal(in: .unit) { throw refusal }
         return try await currentPool().run(Operation(.unit, unit)).get()
     }
@@ -49,6 +54,7 @@ package final class Database: Sendable {
     ///
     /// - Throws: ``PostgresError``; `misuse` for a unit that may write, as rows are seen before PostgreSQL commits.
     package func stream(_ unit: WorkUnit) async throws(PostgresError) -> PostgresRows {
+        if let login = login(of: unit.role) { return try await login.stream(unit) }
         guard unit.readOnly else { throw PostgresError(.misuse, "only what reads is streamed") }
         if let refusal = unit.refusal(in: .unit) { throw refusal }
         var unit = unit
@@ -80,6 +86,11 @@ package final class Database: Sendable {
         isolation: TransactionIsolation = .readCommitted, statementTimeout: Duration? = nil,
         loginSettings: [(name: String, value: String)] = [], _ body: (PostgresTransaction) async throws -> T
     ) async throws -> T {
+        if let login = login(of: role) {
+            return try await login.withTransaction(
+                role: role, settings: settings, readOnly: readOnly, isolation: isolation,
+                statementTimeout: statementTimeout, loginSettings: loginSettings, body)
+        }
         var unit = WorkUnit(role: role, settings: settings, readOnly: readOnly, statementTimeout: statementTimeout)
         unit.loginSettings = loginSettings
         if let refusal = unit.refusal(in: .transaction) { throw refusal }
@@ -158,6 +169,11 @@ package final class Database: Sendable {
     /// - Parameter channel: as `NOTIFY` and `pg_notify` name it, at most 63 bytes.
     package func notifications(on channel: String) -> PostgresNotifications {
         PostgresNotifications { [listener] in listener.subscribe(to: channel) }
+    }
+
+    private func login(of role: String?) -> Database? {
+        guard !logins.isEmpty, let role else { return nil }
+        return logins[role]
     }
 
     private func currentPool() throws(PostgresError) -> Pool {

@@ -51,13 +51,12 @@ final class Lanes: ConnectionOwner, @unchecked Sendable {
     func take(_ operation: Operation) -> Bool {
         guard isOn, operation.isBrief, !isShutdown, pace.isQuick(operation.statementHash) else { return false }
         var best: Connection?
-        let depth = operation.unit.waitsBehindOthers ? configuration.laneDepth : 1
-        var fewest = depth
+        var fewest = configuration.laneDepth
         for connection in open where connection.running.count < fewest && !pool.isOutworn(connection) {
             best = connection
             fewest = connection.running.count
         }
-        if best == nil || fewest >= min(Self.crowd, depth) { openAnother() }
+        if best == nil || fewest >= Self.crowd { openAnother() }
         guard let best else { return false }
         best.submit(operation)
         return true

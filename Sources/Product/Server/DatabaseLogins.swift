@@ -7,8 +7,10 @@ internal import Postgres
 struct DatabaseLogins: Sendable {
     /// Makes roles and schemas, at start alone.
     let administrator: PostgresAddress
-    /// Carries requests: owns nothing, bypasses nothing, switches to the request's role.
+    /// Carries the service key's requests: owns nothing, bypasses nothing, switches to the request's role.
     let authenticator: PostgresAddress
+    /// Carries everybody else's, as ``authenticator`` does, but cannot become the service role.
+    let requests: PostgresAddress
     /// Owns the schema `auth`.
     let auth: PostgresAddress
     /// Owns the schema `vectors`, whose indexes are built in the background.
@@ -30,6 +32,7 @@ struct DatabaseLogins: Sendable {
         }
         administrator = address(postgres.superuser)
         authenticator = address("authenticator")
+        requests = address("atoll_requests")
         auth = address("supabase_auth_admin")
         vectors = address("atoll_vectors")
         storage = address("supabase_storage_admin")
@@ -47,6 +50,7 @@ struct DatabaseLogins: Sendable {
         }
         administrator = external
         authenticator = address("authenticator")
+        requests = address("atoll_requests")
         auth = address("supabase_auth_admin")
         vectors = address("atoll_vectors")
         storage = address("supabase_storage_admin")

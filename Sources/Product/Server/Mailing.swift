@@ -19,6 +19,7 @@ struct Mailing: Sendable {
     let messaging: AuthMessaging
     /// What Tenancy sends by.
     let invitations: InvitationMailer
+    private let sender: Mailbox
     /// Nil when nothing is caught.
     private let catcher: MailCatcher?
     private let transport: MailTransport
@@ -62,6 +63,7 @@ struct Mailing: Sendable {
         invitations = try Self.invitationMailer(
             project, outbox: MailOutbox(JobQueue(settings, name: "invitations"), keyring: project.secrets.keyring),
             sender: mailer.sender)
+        self.sender = mailer.sender
         mailer.isLimited = smtp != nil
         let notices = project.configuration.auth.email.notifications
         mailer.notices = Set(AuthMailKind.allCases.filter { $0.isNotice && notices[$0.rawValue]?.enabled == true })
@@ -99,6 +101,24 @@ struct Mailing: Sendable {
         let html = try mail.content ?? mail.contentPath.map { try text(of: $0, key, project) }
         do {
             return try InvitationMailer(outbox: outbox, sender: sender, subject: mail.subject, html: html)
+        } catch {
+            throw ProjectError("the template of \(key) cannot be read: \(error)", next: "mend it")
+        }
+    }
+
+    /// What tells of limits that come near; nil where that is switched off.
+    ///
+    /// - Parameter database: logs in as `atoll_tenancy`, whose the mails are.
+    /// - Throws: `ProjectError` for a template that cannot be used.
+    func usageNotices(from database: Database, log: Log) throws -> UsageNotices? {
+        let key = "[atoll.tenancy.usage_notice]"
+        let mail = project.configuration.atoll.tenancy.usageNotice
+        guard mail.enabled else { return nil }
+        let html = try mail.content ?? mail.contentPath.map { try Self.text(of: $0, key, project) }
+        do {
+            return try UsageNotices(
+                database: database, outbox: invitations.outbox, sender: sender, subject: mail.subject, html: html,
+                siteURL: project.configuration.auth.siteURL, log: log)
         } catch {
             throw ProjectError("the template of \(key) cannot be read: \(error)", next: "mend it")
         }

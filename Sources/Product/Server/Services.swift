@@ -32,16 +32,23 @@ struct Services: Sendable {
     private let schemas: TenantSchemaMaker
     private let removal: TenantRemoval
     private let rules: TenancyRules
+    /// What has to be so before anybody is let in.
+    private let opening: @Sendable () async throws -> Void
 
     init(
         _ project: Project, _ logins: DatabaseLogins, loops: [Loop], workers: WorkerPool, log: Log, logs: LogRing,
         metrics: Metrics
     ) throws {
         let settings = project.configuration.atoll.database
-        func database(_ address: PostgresAddress, _ name: String) throws -> Database {
-            try Database(DatabaseConfiguration(settings, address), loops: loops, log: log, metrics: metrics, name: name)
+        func database(
+            _ address: PostgresAddress, _ name: String, logins: [String: Database] = [:]
+        ) throws -> Database {
+            try Database(
+                DatabaseConfiguration(settings, address), loops: loops, log: log, metrics: metrics, name: name,
+                logins: logins)
         }
-        let requests = try database(logins.authenticator, "requests")
+        let service = try database(logins.authenticator, "service")
+        let requests = try database(logins.requests, "requests", logins: [Role.serviceRole.rawValue: service])
         let accounts = try database(logins.auth, "auth")
         let builds = try Database(
             Self.buildConfiguration(settings, logins.vectors), loops: loops, log: log, metrics: metrics, name: "vectors"
@@ -49,9 +56,10 @@ struct Services: Sendable {
         let tenancyOwner = try Database(
             Self.tenancyConfiguration(settings, logins.tenancy), loops: loops, log: log, metrics: metrics,
             name: "tenancy")
-        var databases = [requests, accounts, builds, tenancyOwner]
+        var databases = [requests, service, accounts, builds, tenancyOwner]
 
-        let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys(), clockSkew: .seconds(30)))
+        let seal = IdentitySeal(key: project.secrets.identityKey)
+        let keys = TokenKeys(JWTCodec(keys: try project.tokenKeys(), clockSkew: .seconds(30)), seal: seal)
         let access = AccessControl(
             keys: keys, publishableKeys: [project.secrets.publishableKey], secretKeys: [project.secrets.secretKey])
         let mailing = try Mailing(project, loops: loops)
@@ -72,14 +80,21 @@ struct Services: Sendable {
         let cors = project.configuration.atoll.cors
         router.cors = CORSPolicy(
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
-        let qdrant = try Self.externalQdrant(project, loops: loops, metrics: metrics, log: log)
+        let qdrant = try Self.externalQdrant(project, loops: loops, log: log)
         self.qdrant = qdrant
         var health = Health(database: requests, access: access, metrics: metrics)
         if let qdrant { health.isQdrantReady = { await qdrant.isReady() } }
         health.register(on: &router)
         if project.configuration.auth.enabled { auth.register(on: &router) }
         let limits = RequestLimits(project.configuration.atoll.limits)
-        if !limits.isEmpty { router.admission = { limits.refusal(of: $0, access) } }
+        let closed = ClosedTenants(database: tenancyOwner, log: log)
+        router.admission = { request in
+            closed.refusal(of: request, access) ?? (limits.isEmpty ? nil : limits.refusal(of: request, access))
+        }
+        opening = {
+            try await seal.keep(in: tenancyOwner)
+            try await closed.load()
+        }
         var restConfiguration = RESTConfiguration(
             project.configuration.api, project.configuration.atoll.rest)
         if project.configuration.atoll.tenancy.executesSQL {
@@ -109,7 +124,7 @@ struct Services: Sendable {
         rules = TenancyRules(project.configuration.atoll.tenancy)
         let vectors = project.configuration.atoll.vectors
         var longLived: [@Sendable () async throws -> Void] = [
-            { await schema.run() }, { await schemas.directory.run() },
+            { await schema.run() }, { await schemas.directory.run() }, { await closed.run() },
         ]
         var vectorsRouter: Router?
         var makeCollection: SetupService.MakeCollection?
@@ -124,9 +139,7 @@ struct Services: Sendable {
                 metrics: metrics, version: ServerVersion.current, log: log)
             if let qdrant {
                 // Not on the connections of index builds, which take their time.
-                let owner = try Database(
-                    Self.journalConfiguration(settings, logins.vectors), loops: loops, log: log, metrics: metrics,
-                    name: "vectors_external")
+                let owner = try database(logins.vectors, "vectors_external")
                 databases.append(owner)
                 let removal = ExternalRemoval(store: qdrant, database: owner, log: log)
                 longLived.append { await removal.run(on: loop, metrics: metrics) }
@@ -204,6 +217,9 @@ struct Services: Sendable {
         longLived.append { try await mailing.serve(on: loop) }
         longLived.append { await mailing.send(from: accounts, loop: loop, log: log, metrics: metrics) }
         longLived.append { await mailing.sendInvitations(from: tenancyOwner, loop: loop, log: log, metrics: metrics) }
+        if let notices = try mailing.usageNotices(from: tenancyOwner, log: log) {
+            longLived.append { await notices.run() }
+        }
         longLived.append { [removal] in await removal.run(on: loop, metrics: metrics) }
         self.longLived = longLived
         self.databases = databases
@@ -251,11 +267,12 @@ struct Services: Sendable {
     /// What the database has to know before requests come: the configured bounds, and what tenants with schemas of their own have in
     /// common.
     func prepare() async throws {
+        try await opening()
         try await removal.keep(rules)
         try await schemas.prepare()
     }
 
-    /// What Storage and Vectors do on their own account is short and rare beside what requests do.
+    /// What Storage does on its own account is short and rare beside what requests do.
     private static func journalConfiguration(
         _ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress
     ) -> DatabaseConfiguration {

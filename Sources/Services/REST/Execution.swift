@@ -69,11 +69,13 @@ struct Execution: Sendable {
     func run(on database: Database, settings: [(name: String, value: String)]) async throws -> Outcome {
         var queries: [PostgresQuery] = []
         if let function = configuration.preRequest { queries.append(Self.preRequest(function)) }
-        // The last change of role and path, after whatever runs before the request: it holds for the statement.
-        if request.schema == TenantDirectory.template { queries.append(TenantDirectory.entry) }
+        var statement = statement
+        if request.schema == TenantDirectory.template, let tenant = identity.principal?.tenantID {
+            statement = try statement.entering(tenant, plan, maxBytes: configuration.maxHeldBytes)
+        }
         let position = queries.count
         if !isConditional, let guarded = statement.guarded {
-            return try await runGuarded(guarded, queries, on: database, settings: settings)
+            return try await runGuarded(statement, guarded, queries, on: database, settings: settings)
         }
         queries.append(statement.query)
         if let estimate = statement.estimate { queries.append(estimate) }
@@ -105,22 +107,26 @@ struct Execution: Sendable {
 
     /// Runs a read whose body may be too large to hold.
     private func runGuarded(
-        _ guarded: PostgresQuery, _ before: [PostgresQuery], on database: Database,
+        _ statement: Statement, _ guarded: PostgresQuery, _ before: [PostgresQuery], on database: Database,
         settings: [(name: String, value: String)]
     ) async throws -> Outcome {
-        if !largeAnswers.contains(guarded) {
+        // A tenant's statements have one text in its own schema: what they were written as tells them apart.
+        let kind = self.statement.guarded ?? guarded
+        if !largeAnswers.contains(kind) {
             let queries = before + [guarded] + (statement.estimate.map { [$0] } ?? [])
             let results = try await database.run(unit(queries, settings: settings, isBrief: isBrief))
             let outcome = outcome(results, at: before.count)
             try check(outcome)
             guard outcome.result.string(0, statement.addedColumn) == "t" else { return outcome }
-            largeAnswers.note(guarded, isLarge: true)
+            largeAnswers.note(kind, isLarge: true)
         }
-        let queries = before + (statement.estimate.map { [$0] } ?? []) + [statement.sliced(bytes: LargeBody.pieceBytes)]
+        var sliced = statement.sliced(bytes: LargeBody.pieceBytes)
+        sliced.isPrepared = statement.query.isPrepared
+        let queries = before + (statement.estimate.map { [$0] } ?? []) + [sliced]
         let rows = try await database.stream(unit(queries, settings: settings, isBrief: false))
         guard let first = try await rows.next() else { throw PostgresError(.misuse, "the query returned nothing") }
         let byteCount = first.string(0, statement.addedColumn).flatMap { Int($0) } ?? 0
-        if byteCount <= configuration.maxHeldBytes { largeAnswers.note(guarded, isLarge: false) }
+        if byteCount <= configuration.maxHeldBytes { largeAnswers.note(kind, isLarge: false) }
         let outcome = Outcome(
             result: first, estimate: statement.estimate == nil ? nil : rows.earlier.last,
             large: LargeBody(byteCount: byteCount, first: first, rest: rows))

@@ -7,6 +7,8 @@ package struct RESTIdentity: Sendable {
     package var role: String
     /// The token's claims as JSON text, for `request.jwt.claims`; nil leaves the setting unset.
     package var claims: String?
+    /// The user under the server's seal, for `request.identity`; see ``Principal/identity``.
+    package var sealed: String?
     /// Whether the request came without a user: then missing privileges are answered 401, which says that signing in may help.
     package var isAnonymous: Bool
     /// Who it is, where tenants may have schemas of their own.

@@ -52,9 +52,11 @@ extension RESTService {
         self.init(configuration, database: database, store: store, tenants: tenants, log: log) { request in
             do throws(AccessError) {
                 let principal = try access.principal(for: request)
-                return RESTIdentity(
+                var identity = RESTIdentity(
                     role: principal.role.rawValue, claims: principal.claims, isAnonymous: principal.role == .anon,
                     principal: tenants == nil ? nil : principal)
+                identity.sealed = principal.identity
+                return identity
             } catch {
                 switch error {
                 case .invalidToken(let reason): throw RESTError(reason, partCount: Self.partCount(of: request))

@@ -179,6 +179,7 @@ package struct RESTService: Sendable {
         var settings = configuration.settings
         settings.append(("search_path", searchPaths[parsed.schema] ?? Self.searchPath(parsed.schema, configuration)))
         settings.append(("request.jwt.claims", identity.claims ?? ""))
+        if let sealed = identity.sealed { settings.append(("request.identity", sealed)) }
         settings += RequestSettings.settings(of: request, path: parsed.path)
         if let timezone = parsed.preferences.timezone { settings.append(("timezone", timezone)) }
         if case .call(let call)? = plan?.source {

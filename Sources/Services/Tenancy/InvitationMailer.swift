@@ -6,18 +6,14 @@ internal import Primitives
 package struct InvitationMailer: Sendable {
     /// The queue `invitations`; the mails in it belong to the role `atoll_tenancy`.
     package let outbox: MailOutbox
-    private let sender: Mailbox
-    private let subject: MailTemplate
-    private let html: MailTemplate
+    private let text: MailText
 
     /// - Parameters:
     ///   - subject: nil for the built-in one; the placeholders are those of ``builtIn``.
     /// - Throws: `MailError` naming line and mistake of a template.
     package init(outbox: MailOutbox, sender: Mailbox, subject: String?, html: String?) throws(MailError) {
         self.outbox = outbox
-        self.sender = sender
-        self.subject = try MailTemplate(subject ?? Self.builtIn.subject)
-        self.html = try MailTemplate(html ?? Self.builtIn.html)
+        text = try MailText(sender: sender, subject: subject ?? Self.builtIn.subject, html: html ?? Self.builtIn.html)
     }
 
     /// What is said where the project has no template.
@@ -36,10 +32,28 @@ package struct InvitationMailer: Sendable {
 
     /// A mail as the database's queue takes it.
     func mail(to recipient: String, _ data: JSONObject) throws -> MailOutbox.Sealed {
+        try outbox.seal(try text.message(to: recipient, data), kind: "tenant_invitation")
+    }
+}
+
+/// What a mail says, but for whom.
+struct MailText: Sendable {
+    private let sender: Mailbox
+    private let subject: MailTemplate
+    private let html: MailTemplate
+
+    /// - Throws: `MailError` naming line and mistake of a template.
+    init(sender: Mailbox, subject: String, html: String) throws(MailError) {
+        self.sender = sender
+        self.subject = try MailTemplate(subject)
+        self.html = try MailTemplate(html)
+    }
+
+    /// - Throws: `MailError` for what must not be sent.
+    func message(to recipient: String, _ data: JSONObject) throws -> MailMessage {
         let data = JSON.object(data)
-        let message = MailMessage(
+        return MailMessage(
             from: sender, to: try Mailbox(recipient), subject: try subject.renderLine(data),
             html: try html.render(data, escaping: .html))
-        return try outbox.seal(message, kind: "tenant_invitation")
     }
 }

@@ -97,16 +97,6 @@ extension TenancyError {
     }
 
     private init(postgres error: PostgresError) {
-        switch error.code {
-        case .connectionLost, .connectionFailed, .poolTimeout, .poolQueueFull, .shutdown:
-            self.init(.unavailable, "The database is not available", cause: error)
-        case .invalidQuery:
-            self.init(.invalidRequest, "The request holds a character that cannot be stored", cause: error)
-        case .server, .queryCancelled, .misuse: self.init(sqlState: error)
-        }
-    }
-
-    private init(sqlState error: PostgresError) {
         if let limit = UsageLimitReached(error) {
             self.init(.usageLimitReached, limit.message, cause: error)
             details = ["limit": .object(limit.details)]
@@ -118,16 +108,20 @@ extension TenancyError {
             self.init(code, error.message)
             return
         }
-        switch error.sqlState {
-        case "42501": self.init(.forbidden, "Forbidden", cause: error)
-        case "54000": self.init(.tooMany, "Too many API keys", cause: error)
-        case "22P05", "22021":
-            self.init(.invalidRequest, "The request holds a character that cannot be stored", cause: error)
-        case "23503": self.init(.invalidRequest, "A value names what is not there", cause: error)
-        case "23514": self.init(.invalidRequest, "A value is out of bounds", cause: error)
-        case "53300", "55P03", "57014", "57P01", "57P02", "57P03":
+        if error.sqlState == "54000" {
+            self.init(.tooMany, "Too many API keys", cause: error)
+            return
+        }
+        switch error.condition {
+        case .unreachable, .overloaded, .timedOut, .lockTimeout, .collision, .readOnly:
             self.init(.unavailable, "The database is not available", cause: error)
-        default: self.init(.internalError, "Internal error", cause: error)
+        case .unstorable:
+            self.init(.invalidRequest, "The request holds a character that cannot be stored", cause: error)
+        case .forbidden: self.init(.forbidden, "Forbidden", cause: error)
+        case .referenced: self.init(.invalidRequest, "A value names what is not there", cause: error)
+        case .checkViolated, .outOfRange, .tooLarge:
+            self.init(.invalidRequest, "A value is out of bounds", cause: error)
+        case .duplicate, .schemaMismatch, .aborted, .other: self.init(.internalError, "Internal error", cause: error)
         }
     }
 

@@ -225,18 +225,33 @@ static const unsigned char asset_73[] = {
 #embed "sql/migrations/20261121029100_keep_collections_outside.sql"
 };
 static const unsigned char asset_74[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121029400_seal_identities.sql"
 };
 static const unsigned char asset_75[] = {
-#embed "web/atoll.css"
+#embed "sql/migrations/20261121029410_enter_tenant_schemas.sql"
 };
 static const unsigned char asset_76[] = {
-#embed "web/atoll.js"
+#embed "sql/migrations/20261121029420_announce_tenant_status.sql"
 };
 static const unsigned char asset_77[] = {
-#embed "web/atoll.svg"
+#embed "sql/migrations/20261121029430_tell_usage_alerts.sql"
 };
 static const unsigned char asset_78[] = {
+#embed "sql/migrations/20261121029440_extend_profiles.sql"
+};
+static const unsigned char asset_79[] = {
+#embed "sql/prepare.sql"
+};
+static const unsigned char asset_80[] = {
+#embed "web/atoll.css"
+};
+static const unsigned char asset_81[] = {
+#embed "web/atoll.js"
+};
+static const unsigned char asset_82[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_83[] = {
 #embed "web/robots.txt"
 };
 
@@ -315,10 +330,15 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121028630_create_execute_sql.sql", asset_71, sizeof asset_71},
     {"sql/migrations/20261121028800_restrict_pictures.sql", asset_72, sizeof asset_72},
     {"sql/migrations/20261121029100_keep_collections_outside.sql", asset_73, sizeof asset_73},
-    {"sql/prepare.sql", asset_74, sizeof asset_74},
-    {"web/atoll.css", asset_75, sizeof asset_75},
-    {"web/atoll.js", asset_76, sizeof asset_76},
-    {"web/atoll.svg", asset_77, sizeof asset_77},
-    {"web/robots.txt", asset_78, sizeof asset_78},
+    {"sql/migrations/20261121029400_seal_identities.sql", asset_74, sizeof asset_74},
+    {"sql/migrations/20261121029410_enter_tenant_schemas.sql", asset_75, sizeof asset_75},
+    {"sql/migrations/20261121029420_announce_tenant_status.sql", asset_76, sizeof asset_76},
+    {"sql/migrations/20261121029430_tell_usage_alerts.sql", asset_77, sizeof asset_77},
+    {"sql/migrations/20261121029440_extend_profiles.sql", asset_78, sizeof asset_78},
+    {"sql/prepare.sql", asset_79, sizeof asset_79},
+    {"web/atoll.css", asset_80, sizeof asset_80},
+    {"web/atoll.js", asset_81, sizeof asset_81},
+    {"web/atoll.svg", asset_82, sizeof asset_82},
+    {"web/robots.txt", asset_83, sizeof asset_83},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

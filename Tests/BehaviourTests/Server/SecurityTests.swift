@@ -17,8 +17,13 @@ import Testing
                 create temporary table kept as select auth.uid() as owner;
                 perform set_config('app.kept', auth.uid()::text, false), set_config('request.jwt.claims',
                     current_setting('request.jwt.claims'), false), pg_advisory_lock(42);
-                perform set_config('role', 'service_role', false);
+                perform set_config('role', 'anon', false);
                 return auth.uid();
+            end $$;
+            create function climb() returns text language plpgsql as $$
+            begin
+                perform set_config('role', 'service_role', true);
+                return current_user;
             end $$;
             create function look() returns json language sql as $$
                 select json_build_object(
@@ -64,6 +69,7 @@ import Testing
             let ada = try await Person("ada", atoll.client)
             let eve = try await Person("eve", atoll.client)
             try await claimsOfAClientCountForNothing(ada, eve)
+            #expect(try await ada.call("climb").status == 403)
             try await sessionsKeepNothing(ada, eve)
             try await everyFilterCounts(ada)
             try await schemasThatAreNotExposedAreClosed(eve)

@@ -52,6 +52,13 @@ package struct AccessControl: Sendable {
         try principal(ofBearer: credential, now)
     }
 
+    /// Who a request speaks for, in any of the ways that services take; nil for nobody, and for a credential that is for the service to
+    /// refuse.
+    func caller(of request: HTTPRequest) -> Principal? {
+        if let key = request.headers["api-key"] { return try? principal(presenting: key) }
+        return try? principal(for: request)
+    }
+
     /// The role of the API key alone, for endpoints that take no notice of the user's token.
     package func keyHolder(for request: HTTPRequest) throws(AccessError) -> Principal {
         if let (holder, _) = try keyPrincipal(of: request, .now()) { return holder }

@@ -22,9 +22,14 @@ package struct Principal: Sendable {
     package let isForeign: Bool
     /// The claims as JSON text: the value of `request.jwt.claims`.
     package let claims: String
+    /// User and tenant under the server's seal, for `request.identity`: what the database believes where a function may have changed the
+    /// claims. Nil for who is no user of the project, or where nothing is sealed.
+    package let identity: String?
 
-    /// - Parameter verified: claims whose signature was checked, or the server's own for a key that is no token.
-    package init(role: Role, verified: JWTClaims, isForeign: Bool = false) {
+    /// - Parameters:
+    ///   - verified: claims whose signature was checked, or the server's own for a key that is no token.
+    ///   - seal: makes ``identity``.
+    package init(role: Role, verified: JWTClaims, isForeign: Bool = false, seal: IdentitySeal? = nil) {
         self.role = role
         self.isForeign = isForeign
         userID = isForeign ? nil : verified.subject.flatMap { UUID($0) }
@@ -32,6 +37,7 @@ package struct Principal: Sendable {
         sessionID = isForeign ? nil : verified["session_id"]?.stringValue.flatMap { UUID($0) }
         isAnonymous = verified["is_anonymous"] == true
         claims = verified.text
+        identity = if role == .authenticated, let seal, let userID { seal.identity(userID, tenantID) } else { nil }
     }
 
     /// The principal of a key that carries no claims.
@@ -41,6 +47,13 @@ package struct Principal: Sendable {
 }
 
 extension Principal {
+    /// What says in a transaction who it is run for.
+    package var settings: [(name: String, value: String)] {
+        var settings = [(name: "request.jwt.claims", value: claims)]
+        if let identity { settings.append((name: "request.identity", value: identity)) }
+        return settings
+    }
+
     /// A unit of work that runs as this principal: its role, its claims, then the queries, in one transaction.
     ///
     /// - Parameters:
@@ -50,7 +63,7 @@ extension Principal {
     package func unit(
         _ queries: [PostgresQuery], readOnly: Bool = false, request: HTTPRequest? = nil
     ) -> WorkUnit {
-        var settings = [(name: "request.jwt.claims", value: claims)]
+        var settings = self.settings
         if let request { settings += RequestSettings.settings(of: request) }
         return WorkUnit(role: role.rawValue, settings: settings, readOnly: readOnly, queries: queries)
     }

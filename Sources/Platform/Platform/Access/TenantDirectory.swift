@@ -5,8 +5,8 @@ internal import Synchronization
 
 /// Where the members of a tenant work: in the tables that all share, or in a schema of the tenant's own.
 ///
-/// What is remembered here decides which shape a request is planned for, never what it may reach: ``entry`` asks the database
-/// for that with every request, so that a token which outlived a membership opens nothing.
+/// What is remembered here decides which shape a request is planned for, never what it may reach: for that ``entering(_:_:columnCount:)``
+/// asks the database with every request, so that a token which outlived a membership opens nothing.
 package final class TenantDirectory: Sendable {
     private let database: Database
     private let known: Mutex<RecentlyUsed<UUID, Bool>>
@@ -17,12 +17,27 @@ package final class TenantDirectory: Sendable {
         known = Mutex(RecentlyUsed(maxEntries: maxEntries, maxCost: maxEntries))
     }
 
-    /// The statement by which a request changes to its tenant's role and schema, to be run with the claims set; it fails with
-    /// SQLSTATE 42501 for who is no member.
-    package static let entry: PostgresQuery = """
-        select set_config('role', e.role_name, true), set_config('search_path', e.search_path, true)
-        from tenancy.enter_schema() as e
-        """
+    /// The statement run in a tenant's schema with the tenant's rights, which the database gives to who is a member of it now, and to
+    /// nobody else (SQLSTATE 42501). What it runs cannot change its role: it is inside of a definer function.
+    ///
+    /// - Parameter columnCount: how many columns the statement has, at most ``maxColumns``; their values come as text.
+    package static func entering(
+        _ tenant: UUID, _ query: PostgresQuery, columnCount: Int
+    ) throws(PostgresError) -> PostgresQuery {
+        precondition(columnCount <= maxColumns, "an entry has \(maxColumns) columns")
+        let columns = (0..<columnCount).map { "c\($0)" }.joined(separator: ", ")
+        var entry = PostgresQuery(
+            sql: "select \(columns) from tenant_entry.\(quoteIdentifier(schemaName(tenant)))($1)",
+            parameters: [try query.withLiterals()])
+        // Another text for every tenant: kept prepared, they would push out what all share.
+        entry.isPrepared = false
+        return entry
+    }
+
+    private static let maxColumns = 8
+
+    /// As `tenancy.schema_name()` has it.
+    package static func schemaName(_ tenant: UUID) -> String { "tenant_" + tenant.description.filter { $0 != "-" } }
 
     /// The schema that has the shape of all tenants' schemas.
     package static let template = "tenant_template"

@@ -13,11 +13,14 @@ package final class TokenKeys: Sendable {
     }
 
     private let state: Mutex<State>
+    private let seal: IdentitySeal?
     private let changes = Atomic<Int>(0)
 
-    /// - Parameter tokens: signs and verifies the project's own tokens, its API keys among them, so it should ask for no issuer
-    ///   or audience.
-    package init(_ tokens: JWTCodec) {
+    /// - Parameters:
+    ///   - tokens: signs and verifies the project's own tokens, its API keys among them, so it should ask for no issuer or audience.
+    ///   - seal: for who the tokens speak for; nil where the database asks for none.
+    package init(_ tokens: JWTCodec, seal: IdentitySeal? = nil) {
+        self.seal = seal
         state = Mutex(State(codec: tokens))
     }
 
@@ -57,7 +60,7 @@ package final class TokenKeys: Sendable {
     func verify(_ token: String, now: Timestamp) throws(JWTError) -> VerifiedTokens.Token {
         let generation = generation
         guard let issuer = issuer(of: token) else {
-            return VerifiedTokens.Token(try codec.verify(token, now: now), generation: generation)
+            return VerifiedTokens.Token(try codec.verify(token, now: now), generation: generation, seal: seal)
         }
         return VerifiedTokens.Token(
             try issuer.keys.verify(token, now: now), generation: generation, isForeign: true)

@@ -20,7 +20,7 @@ final class VerifiedTokens: Sendable {
         let generation: Int
         private let expiry: Double
 
-        init(_ claims: JWTClaims, generation: Int = 0, isForeign: Bool = false) {
+        init(_ claims: JWTClaims, generation: Int = 0, isForeign: Bool = false, seal: IdentitySeal? = nil) {
             self.claims = claims
             self.generation = generation
             let claim = claims["role"]
@@ -30,7 +30,7 @@ final class VerifiedTokens: Sendable {
             // Only the project itself says who its back end is.
             principal =
                 isForeign && role == .serviceRole
-                ? nil : role.map { Principal(role: $0, verified: claims, isForeign: isForeign) }
+                ? nil : role.map { Principal(role: $0, verified: claims, isForeign: isForeign, seal: seal) }
         }
 
         /// Whether its times need no second look: those of its start have passed when it was verified, and the end is still to come.

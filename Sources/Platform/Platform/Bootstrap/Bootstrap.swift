@@ -47,8 +47,8 @@ package struct Bootstrap: Sendable {
     package static let extensions = ["pgcrypto", "uuid-ossp", "vector"]
     /// The roles that log in, and so have passwords.
     package static let loginRoles = [
-        "authenticator", "postgres", "supabase_auth_admin", "supabase_storage_admin", "atoll_storage",
-        "atoll_vectors", "atoll_tenancy",
+        "authenticator", "postgres", "supabase_auth_admin", "supabase_storage_admin", "atoll_requests",
+        "atoll_storage", "atoll_vectors", "atoll_tenancy",
     ]
     /// Every role the platform makes.
     package static let roles =

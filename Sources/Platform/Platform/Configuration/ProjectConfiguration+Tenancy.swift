@@ -20,6 +20,7 @@ extension ProjectConfiguration.Atoll {
         package var maxUsageDays = 366
         package var exportTimeout: Duration = .seconds(3600)
         package var invitation = InvitationMail()
+        package var usageNotice = UsageMail()
         package var setup = Setup()
         package var validation = Validation()
 
@@ -73,6 +74,9 @@ extension ProjectConfiguration.Atoll {
                 "export_timeout", \.exportTimeout, .duration(.seconds(1)...(.seconds(86_400))),
                 "The longest a statement of an export may run.")
             Field.section("invitation", \.invitation, "The mail that invites into a team.")
+            Field.section(
+                "usage_notice", \.usageNotice,
+                "The mail to owners and admins when a plan's monthly limit comes near (`soft_limit`) or is reached.")
             Field.section("setup", \.setup, "How tenants are set up (`/api/setup`).")
             Field.section("validation", \.validation, "How third-party keys are tried with their services.")
         }
@@ -155,6 +159,29 @@ extension ProjectConfiguration.Atoll {
                 Field.optional(
                     "subject", \.subject, .text,
                     "As for `[auth.email.template.<name>]`. Placeholders: `.TenantName`, `.InviterName`, `.InviterEmail`, `.Email`, `.Role`, `.ConfirmationURL`, `.Token`, `.ExpiresAt`, `.SiteURL`."
+                )
+                Field.optional("content", \.content, .text, "The HTML itself.")
+                Field.optional(
+                    "content_path", \.contentPath, .text, "A file with the HTML, relative to the project's folder.")
+            }
+        }
+
+        /// `[atoll.tenancy.usage_notice]`
+        package struct UsageMail: ConfigurationSection {
+            package var enabled = true
+            package var subject: String?
+            package var content: String?
+            package var contentPath: String?
+
+            package init() {}
+
+            static var fields: [ConfigurationField<UsageMail>] {
+                Field.key(
+                    "enabled", \.enabled, .boolean,
+                    "Whether it is sent. The audit log and `GET /api/usage` tell of it either way.")
+                Field.optional(
+                    "subject", \.subject, .text,
+                    "As for `[auth.email.template.<name>]`. Placeholders: `.TenantName`, `.Plan`, `.Metric`, `.Level` (`soft`, `hard`), `.Used`, `.Limit`, `.Percent`, `.ResetAt`, `.SiteURL`."
                 )
                 Field.optional("content", \.content, .text, "The HTML itself.")
                 Field.optional(

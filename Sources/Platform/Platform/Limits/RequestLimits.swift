@@ -54,13 +54,7 @@ package final class RequestLimits: Sendable {
     /// The gateway's answer to a request too many; nil for one that may go on, also where nobody is known yet: a wrong credential is for
     /// the service to refuse.
     package func refusal(of request: HTTPRequest, _ access: AccessControl) -> HTTPResponse? {
-        let found: Principal?
-        if let key = request.headers["api-key"] {
-            found = try? access.principal(presenting: key)
-        } else {
-            found = try? access.principal(for: request)
-        }
-        guard let principal = found,
+        guard let principal = access.caller(of: request),
             let refusal = count(principal, now: .nanoseconds(Int64(request.loop.monotonicNanoseconds)))
         else { return nil }
         let (whole, rest) = refusal.wait.components

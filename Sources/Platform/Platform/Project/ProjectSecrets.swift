@@ -69,6 +69,11 @@ package struct ProjectSecrets: Sendable {
         HKDF.derive(from: databaseKey.bytes, info: Array("digests of one-time codes".utf8), count: 32)
     }
 
+    /// The key of ``IdentitySeal``.
+    package var identityKey: [UInt8] {
+        HKDF.derive(from: databaseKey.bytes, info: Array("identities of requests".utf8), count: 32)
+    }
+
     /// Ten years.
     private static let apiKeySeconds: Int64 = 10 * 365 * 86_400
 }

@@ -5,7 +5,7 @@ internal import Postgres
 struct Statement: Sendable {
     var query: PostgresQuery
     /// The query without a body that is too large to hold, for reads; see ``guarded(maxBytes:)``.
-    private(set) var guarded: PostgresQuery?
+    var guarded: PostgresQuery?
     /// `explain` of the rows without a limit, where the planner's estimate is wanted.
     var estimate: PostgresQuery?
     var hasBody: Bool

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Platform
 internal import Postgres
 internal import Primitives
 
@@ -17,6 +18,17 @@ struct ExportSource: Sendable {
         let condition = hasTenant ? " where r.tenant_id = '\(tenant)'" : ""
         let rows = quoteIdentifier(schema) + "." + quoteIdentifier(table)
         copy = PostgresQuery(sql: "copy (select row_to_json(r) from \(rows) as r\(condition)) to stdout")
+    }
+
+    /// A table of the tenant's own schema, as its members read it.
+    init(table: String, ofTenantsOwn tenant: UUID) throws(PostgresError) {
+        let schema = TenantDirectory.schemaName(tenant)
+        hasTenant = false
+        name = "\(schema)/\(table)"
+        let rows = PostgresQuery(
+            sql: "select row_to_json(r) from \(quoteIdentifier(schema)).\(quoteIdentifier(table)) as r")
+        copy = PostgresQuery(
+            sql: "copy (\(try TenantDirectory.entering(tenant, rows, columnCount: 1).inlined())) to stdout")
     }
 
     private init(_ name: String, _ selection: String) {

@@ -18,7 +18,7 @@ extension TenancyService {
             throw TenancyError(.forbidden, "Only an owner exports the tenant")
         }
         let export = TenantExport(
-            of: tenant, by: .owner(claims: person.claims), database: database, timeout: configuration.exportTimeout,
+            of: tenant, by: .owner(settings: person.settings), database: database, timeout: configuration.exportTimeout,
             readObject: parts.readObject)
         var response = HTTPResponse(
             .ok, body: .stream(byteCount: nil) { writer in try await export.write { try await writer.write($0) } })

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Platform
 package import Postgres
 package import Primitives
 
@@ -9,8 +10,8 @@ package import Primitives
 package struct TenantExport: Sendable {
     /// In whose name rows are read.
     package enum Authority: Sendable {
-        /// An owner: row level security shows what is theirs. The value is that of `request.jwt.claims`.
-        case owner(claims: String)
+        /// An owner: row level security shows what is theirs. The value is what their requests set.
+        case owner(settings: [(name: String, value: String)])
         /// A login that row level security does not bound: rows that carry the tenant's id are read as they are, tables without one as the
         /// tenant's owner would.
         case administrator
@@ -62,15 +63,15 @@ package struct TenantExport: Sendable {
             }
             objects = try await self.objects(transaction)
         }
-        if isAdministrator, let claims = try await ownersClaims() {
-            try await reading(as: claims) { transaction in
+        if isAdministrator, let owner = try await ownersSettings() {
+            try await reading(as: owner) { transaction in
                 for table in try await projectTables(transaction, onlyOfTenant: false) where !table.hasTenant {
                     try await copy(table, from: transaction, &report, write)
                 }
             }
         }
         if let schema = try await ownSchema() {
-            try await reading(role: isAdministrator ? nil : schema) { transaction in
+            try await reading { transaction in
                 for table in try await tables(in: schema, transaction) {
                     try await copy(table, from: transaction, &report, write)
                 }
@@ -86,33 +87,30 @@ package struct TenantExport: Sendable {
 
     /// All of what is read in one transaction is as it was at one moment.
     private func reading(
-        as claims: String? = nil, role ownRole: String? = nil, _ body: (PostgresTransaction) async throws -> Void
+        as owner: [(name: String, value: String)]? = nil, _ body: (PostgresTransaction) async throws -> Void
     ) async throws {
-        var role: String?
-        var settings: [(name: String, value: String)] = []
-        let chosen: String? = if let claims { claims } else if case .owner(let own) = authority { own } else { nil }
-        if let chosen {
-            role = ownRole ?? "authenticated"
-            // Policies may read all that a request over REST has.
-            settings = [
-                (name: "request.jwt.claims", value: chosen), (name: "request.method", value: "GET"),
-                (name: "request.path", value: "/"), (name: "request.headers", value: "{}"),
-                (name: "request.cookies", value: "{}"),
-            ]
-        }
+        var settings = owner
+        if settings == nil, case .owner(let own) = authority { settings = own }
+        // Policies may read all that a request over REST has.
+        let request = [
+            (name: "request.method", value: "GET"), (name: "request.path", value: "/"),
+            (name: "request.headers", value: "{}"), (name: "request.cookies", value: "{}"),
+        ]
         try await database.withTransaction(
-            role: role, settings: settings, readOnly: true, isolation: .repeatableRead, statementTimeout: timeout, body)
+            role: settings == nil ? nil : "authenticated", settings: settings.map { $0 + request } ?? [],
+            readOnly: true,
+            isolation: .repeatableRead, statementTimeout: timeout, body)
     }
 
     /// As the owner's own token would say; nil for a tenant that nobody answers for.
-    private func ownersClaims() async throws -> String? {
+    private func ownersSettings() async throws -> [(name: String, value: String)]? {
         let result = try await database.query("select t.owner_id from tenancy.tenants as t where t.id = \(tenant)")
         guard let owner = result.onlyRow?["owner_id"].uuid else { return nil }
         let claims: JSON = [
             "sub": .string(owner.description), "role": "authenticated",
             "app_metadata": ["tenant_id": .string(tenant.description)],
         ]
-        return claims.text
+        return [(name: "request.jwt.claims", value: claims.text)]
     }
 
     // MARK: Rows
@@ -150,24 +148,29 @@ package struct TenantExport: Sendable {
         }
     }
 
-    /// The schema that a tenant has to itself, which is also the name of the role that reaches it; nil for none.
+    /// The schema that a tenant has to itself; nil for none.
     private func ownSchema() async throws -> String? {
-        let name = "tenant_" + tenant.description.filter { $0 != "-" }
+        let name = TenantDirectory.schemaName(tenant)
         let result = try await database.query("select to_regnamespace(\(name)) is not null as has_schema")
         return result.onlyRow?["has_schema"].bool == true ? name : nil
     }
 
+    /// An owner reads them as requests do, an administrator as they are.
     private func tables(in schema: String, _ transaction: PostgresTransaction) async throws -> [ExportSource] {
-        let found = try await transaction.query(
-            """
-            select c.relname as name
+        let tables: PostgresQuery = """
+            select c.relname::text as c0
             from pg_catalog.pg_class as c
             where c.relnamespace = to_regnamespace(\(schema)) and c.relkind in ('r', 'p') and not c.relispartition
                 and pg_catalog.has_table_privilege(c.oid, 'select')
             order by c.relname
-            """)
-        return found.rows.compactMap { row in
-            row["name"].string.map { ExportSource(schema: schema, table: $0, hasTenant: false, tenant: tenant) }
+            """
+        let found = try await transaction.query(
+            isAdministrator ? tables : TenantDirectory.entering(tenant, tables, columnCount: 1))
+        return try found.rows.compactMap { row in
+            guard let name = row["c0"].string else { return nil }
+            return isAdministrator
+                ? ExportSource(schema: schema, table: name, hasTenant: false, tenant: tenant)
+                : try ExportSource(table: name, ofTenantsOwn: tenant)
         }
     }
 

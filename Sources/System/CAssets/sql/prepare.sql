@@ -18,6 +18,8 @@ begin
                 ('service_role', 'nologin noinherit bypassrls'),
                 -- The server's login. It owns nothing, bypasses nothing and inherits nothing.
                 ('authenticator', 'login noinherit'),
+                -- The login of people's requests: as the server's, and no member of service_role, so that no SQL of theirs can take it.
+                ('atoll_requests', 'login noinherit'),
                 -- The login of Storage's requests: as the server's, and known by its name to the functions that are Storage's alone.
                 ('atoll_storage', 'login noinherit'),
                 -- The owner of what a project's own migrations make.
@@ -57,6 +59,8 @@ begin
                 ('anon', 'authenticator'),
                 ('authenticated', 'authenticator'),
                 ('service_role', 'authenticator'),
+                ('anon', 'atoll_requests'),
+                ('authenticated', 'atoll_requests'),
                 ('anon', 'atoll_storage'),
                 ('authenticated', 'atoll_storage'),
                 ('service_role', 'atoll_storage'),
@@ -81,6 +85,17 @@ begin
     loop
         execute pg_catalog.format('grant %I to %I', wanted.role_name, wanted.member_name);
     end loop;
+
+    -- What projects grant to `authenticator`, people's requests have as well, but not the roles it may take. Before 16 a membership cannot
+    -- be had without them.
+    if pg_catalog.current_setting('server_version_num')::integer >= 160000 and not exists (
+        select
+        from pg_catalog.pg_auth_members as m
+        where m.roleid = 'authenticator'::regrole
+          and m.member = 'atoll_requests'::regrole
+    ) then
+        grant authenticator to atoll_requests with inherit true, set false;
+    end if;
 end
 $memberships$;
 
@@ -126,6 +141,34 @@ begin
                     pg_catalog.pg_get_userbyid(wanted.role_id), pg_catalog.current_database())
             end,
             wanted.assignment);
+    end loop;
+
+    -- `alter role authenticator set ...` is how projects bound requests; that of people's has the same. Lists of names are left out: they
+    -- are written otherwise than other values, and none of them bounds anything.
+    for wanted in
+        select s.setdatabase, pg_catalog.split_part(one.assignment, '=', 1) as name,
+            substr(one.assignment, pg_catalog.strpos(one.assignment, '=') + 1) as value
+        from pg_catalog.pg_db_role_setting as s
+        cross join unnest(s.setconfig) as one (assignment)
+        where s.setrole = 'authenticator'::regrole
+            and one.assignment !~* '^(search_path|temp_tablespaces|[a-z]+_preload_libraries)='
+            and s.setdatabase in (
+                0, (select d.oid from pg_catalog.pg_database as d where d.datname = pg_catalog.current_database()))
+            and not exists (
+                select
+                from pg_catalog.pg_db_role_setting as o
+                where o.setrole = 'atoll_requests'::regrole
+                    and o.setdatabase = s.setdatabase
+                    and one.assignment = any (o.setconfig)
+            )
+    loop
+        execute pg_catalog.format(
+            'alter role atoll_requests%s set %I to %L',
+            case
+                when wanted.setdatabase = 0 then ''
+                else pg_catalog.format(' in database %I', pg_catalog.current_database())
+            end,
+            wanted.name, wanted.value);
     end loop;
 
     -- `postgres` makes schemas and trusted extensions of its own; event triggers stay with the superuser.

@@ -3,12 +3,18 @@
 -- what the platform keeps in `tenancy`. Each runs with the rights of who asks, so that row level security decides there as it
 -- does everywhere. Change them as your application needs.
 
--- People: what each says of themselves.
+-- People: what each says of themselves, and what they are in the tenant of the request, which nobody says of themselves.
 
 create view public.profiles with (security_invoker = true) as
     select
-        p.user_id as id, p.email, p.full_name, p.company_name as company, p.avatar_url, p.setup_completed, p.created_at,
-        p.updated_at
+        p.user_id as id, p.email, p.full_name, p.first_name, p.last_name, p.company_name as company, p.bio, p.avatar_url,
+        (
+            select case when m.role in ('owner', 'admin') and not t.personal then 'team_admin' else 'user' end
+            from tenancy.members as m
+            inner join tenancy.tenants as t on t.id = m.tenant_id
+            where m.user_id = p.user_id and m.tenant_id = (select tenancy.current_tenant())
+        ) as role,
+        p.setup_completed, p.created_at, p.updated_at
     from tenancy.profiles as p;
 
 -- The same with plan, limit and use: of the tenant of the request; for the service key of the person's own.
@@ -51,10 +57,12 @@ create trigger change_user_profile
     for each row
     execute function public.change_user_profile();
 
--- Third-party keys: that they are there, never what they are. `POST /api/user/api-keys` stores one.
+-- Third-party keys: that they are there, never what they are, so `encrypted_key` is always null. `POST /api/user/api-keys` stores one.
 
 create view public.user_api_keys with (security_invoker = true) as
-    select s.id, s.user_id, s.tenant_id, s.service_name, s.is_active, s.last_used_at, s.created_at, s.updated_at
+    select
+        s.id, s.user_id, s.tenant_id, s.service_name, null::text as encrypted_key, s.is_active, s.last_used_at, s.created_at,
+        s.updated_at
     from tenancy.secrets as s;
 
 create function public.refuse_user_api_key() returns trigger
