@@ -124,6 +124,7 @@ import Testing
             #"{"prefetch": [{"query": [1, 0, 0, 0], "surprise": 1}], "query": {"fusion": "rrf"}}"#
         ),
         ("POST", "points/query", #"{"query": [1, 0, 0, 0], "params": {"surprise": 1}}"#),
+        ("POST", "points/query", #"{"query": [1, 0, 0, 0], "params": {"quantization": {"oversampling": 1000}}}"#),
         ("POST", "points/query", #"{"query": 1, "lookup_from": {"collection": "notes", "shard_key": "a"}}"#),
         ("POST", "points/query", #"{"query": {"text": "a", "model": "b"}}"#),
         ("POST", "points/query/batch", #"{"searches": [{"query": [1, 0, 0, 0], "surprise": 1}]}"#),
@@ -276,6 +277,36 @@ import Testing
         }
     }
 
+    /// A server that says nothing holds up no more than the calls that may be under way, and those for their time.
+    @Test func givesUpOnASilentServer() async throws {
+        let silent = try #require(SilentServer())
+        try await VectorsFixture.run(externalURL: "http://127.0.0.1:\(silent.port)") { fixture in
+            try await fixture.project.server.exec(
+                "insert into vectors.collections (name, bucket, settings, is_external) values ('shared', 0, '{\"config\": {}, \"slots\": {}}', true)"
+            )
+            let answers = try await withThrowingTaskGroup(of: TestHTTPResponse.self) { group in
+                for _ in 0..<8 {
+                    group.addTask {
+                        try await fixture.send(
+                            .person(fixture.alice), "POST", "/collections/shared/points/count?timeout=1", [:])
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            let statuses = answers.map(\.status)
+            #expect(Set(statuses) == [408, 503], "\(statuses)")
+            #expect(
+                answers.filter { $0.status == 503 }.allSatisfy {
+                    $0.json["status"]?["error"] == "Service internal error: too many calls are under way"
+                })
+            #expect(
+                answers.filter { $0.status == 408 }.allSatisfy {
+                    $0.json["status"]?["error"] == "Timeout: the external Qdrant did not answer in time"
+                })
+        }
+        _ = silent
+    }
+
     /// Collections stay where they were made.
     @Test func keepsToTheStoreACollectionWasMadeIn() async throws {
         try await VectorsFixture.run { fixture in
@@ -329,6 +360,38 @@ import Testing
     }
 
     // MARK: Writing requests
+
+    /// Settings that cost the other server something for everybody are the operator's to choose.
+    private static let settings: [(String, Set<String>, Set<String>)] = [
+        (
+            #"{"shard_number": 4, "vectors": {"size": 4, "distance": "Dot", "on_disk": true}}"#, ["vectors"],
+            ["vectors", "shard_number"]
+        ),
+        (
+            #"{"wal_config": {"wal_capacity_mb": 9000}, "on_disk_payload": true}"#, ["on_disk_payload"],
+            ["on_disk_payload", "wal_config"]
+        ),
+        (
+            #"{"strict_mode_config": {"enabled": false}, "metadata": {"a": {"b": 1}}}"#, ["metadata"],
+            ["metadata", "strict_mode_config"]
+        ),
+        (#"{"init_from": {"collection": "atoll_x"}, "uuid": "x", "sharding_method": "custom", "timeout": 1}"#, [], []),
+    ]
+
+    @Test(arguments: settings)
+    func passesOnWhatMayBeChosen(_ config: String, _ token: Set<String>, _ service: Set<String>) throws {
+        let config = try #require(try JSON(parsing: config).objectValue)
+        #expect(Set(try ExternalSettings.creation(config, isService: false).names) == token)
+        #expect(Set(try ExternalSettings.creation(config, isService: true).names) == service)
+    }
+
+    @Test func tenantsChooseNoThreadsOfTheOptimizer() throws {
+        let config: JSONObject = ["optimizers_config": ["indexing_threshold": 1, "max_optimization_threads": 64]]
+        #expect(
+            try ExternalSettings.creation(config, isService: false)["optimizers_config"] == ["indexing_threshold": 1])
+        #expect(
+            try ExternalSettings.creation(config, isService: true)["optimizers_config"] == config["optimizers_config"])
+    }
 
     @Test func idsOfTenantsDoNotMeet() {
         let (one, other) = (UUID.random(), UUID.random())

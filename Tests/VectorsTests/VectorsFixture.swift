@@ -71,6 +71,8 @@ struct VectorsFixture: Sendable {
     }
 
     /// Runs `body` beside the server, which ends with it.
+    ///
+    /// - Parameter externalURL: of an external Qdrant that is asked thrice at a time and waited for briefly.
     static func run(
         _ configure: @escaping @Sendable (inout VectorsConfiguration) -> Void = { _ in },
         remote: VectorsFixture? = nil, externalURL: String? = nil,
@@ -102,6 +104,10 @@ struct VectorsFixture: Sendable {
                 if let url = externalURL ?? remote.map({ "http://127.0.0.1:\($0.port)" }) {
                     var configuration = ExternalQdrantConfiguration(url: url)
                     configuration.apiKey = SecretString(serviceKey)
+                    if externalURL != nil {
+                        configuration.timeout = .milliseconds(700)
+                        configuration.maxCalls = 3
+                    }
                     external = try ExternalQdrant(configuration, loops: [loop])
                 }
                 let removal = external.map { ExternalRemoval(store: $0, database: builds, log: .disabled) }

@@ -84,16 +84,16 @@ enum ExternalSettings {
         case "metadata": return value
         case "on_disk_payload": return try scalar(value, at: name)
         case "strict_mode_config":
-            return isService
-                ? try object(
-                    value,
-                    [
-                        "enabled", "max_query_limit", "max_timeout", "unindexed_filtering_retrieve",
-                        "unindexed_filtering_update", "search_max_hnsw_ef", "search_allow_exact",
-                        "search_max_oversampling", "upsert_max_batchsize", "max_collection_vector_size_bytes",
-                        "read_rate_limit", "write_rate_limit", "max_collection_payload_size_bytes",
-                        "max_points_count", "filter_max_conditions", "condition_max_size",
-                    ], at: name) : nil
+            guard isService else { return nil }
+            return try object(
+                value,
+                [
+                    "enabled", "max_query_limit", "max_timeout", "unindexed_filtering_retrieve",
+                    "unindexed_filtering_update", "search_max_hnsw_ef", "search_allow_exact", "search_max_oversampling",
+                    "upsert_max_batchsize", "max_collection_vector_size_bytes", "read_rate_limit", "write_rate_limit",
+                    "max_collection_payload_size_bytes", "max_points_count", "filter_max_conditions",
+                    "condition_max_size",
+                ], at: name)
         case "optimizers_config":
             let tenants: Set<String> = ["indexing_threshold", "memmap_threshold"]
             let all = tenants.union([

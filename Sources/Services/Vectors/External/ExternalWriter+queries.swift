@@ -180,7 +180,7 @@ extension ExternalWriter {
                 return try ExternalShape.object(value, at: "params.quantization") { name, value in
                     switch name {
                     case "ignore", "rescore": value.boolValue.map { .bool($0) }
-                    case "oversampling": value.doubleValue.flatMap { (1...100).contains($0) ? JSON($0) : nil }
+                    case "oversampling": Self.number(value, 1...100)
                     default: nil
                     }
                 }
@@ -188,13 +188,18 @@ extension ExternalWriter {
                 return try ExternalShape.object(value, at: "params.acorn") { name, value in
                     switch name {
                     case "enable": value.boolValue.map { .bool($0) }
-                    case "max_selectivity": value.doubleValue.flatMap { (0...1).contains($0) ? JSON($0) : nil }
+                    case "max_selectivity": Self.number(value, 0...1)
                     default: nil
                     }
                 }
             default: return nil
             }
         }
+    }
+
+    private static func number(_ value: JSON, _ bounds: ClosedRange<Double>) -> JSON? {
+        guard let number = value.doubleValue, bounds.contains(number) else { return nil }
+        return JSON(number)
     }
 }
 
