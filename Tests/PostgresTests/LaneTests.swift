@@ -250,6 +250,19 @@ import Testing
         }
     }
 
+    @Test func whatDoesNotWaitBehindOthersHasAFreeLaneOrNone() async throws {
+        try await DatabaseFixture.run(Self.oneLane) { fixture in
+            let sleep: PostgresQuery = "select 'slept' || pg_sleep(0.05)::text"
+            try await Self.prove(sleep, fixture)
+            let before = fixture.counter("shared_operations")
+            var unit = Self.unit(sleep)
+            unit.waitsBehindOthers = false
+            let outcomes = await Self.all(Array(repeating: unit, count: 5), fixture)
+            for outcome in outcomes { #expect(try outcome.get() == "slept") }
+            #expect(fixture.counter("shared_operations") - before == 1)
+        }
+    }
+
     @Test func aFullLaneLeavesTheRestToOtherConnections() async throws {
         try await DatabaseFixture.run({
             Self.oneLane(&$0)

@@ -57,7 +57,7 @@ import Testing
             }
             let stored = try await fixture.remote?.observe(
                 "select payload ->> 'tenant', payload ->> 'id' from vectors.points")
-            let owners = stored?.rows.compactMap { $0[0].string }.sorted()
+            let owners = stored.map { $0.rows.compactMap { $0[0].string }.sorted() }
             #expect(owners == ["\(fixture.alice.tenant)", "\(fixture.bob.tenant)"].sorted())
             #expect(stored?.rows.allSatisfy { $0[1].string == "1" } == true)
             #expect(
@@ -143,6 +143,7 @@ import Testing
         ("PATCH", "", #"{"surprise": {}}"#),
         ("PATCH", "", #"{"hnsw_config": {"surprise": 1}}"#),
         ("PUT", "vectors/new", #"{"dense": {"size": 4, "distance": "Dot", "surprise": 1}}"#),
+        ("POST", "points/payload", #"{"payload": {"a": 1}, "key": "list[2000000000]", "points": [1]}"#),
         ("POST", "snapshots", "{}"),
         ("POST", "cluster", "{}"),
     ]
@@ -172,6 +173,36 @@ import Testing
                 alice, "PUT", "/collections/copy",
                 ["vectors": ["size": 4, "distance": "Dot"], "init_from": ["collection": "notes"]])
             #expect(try await fixture.count(alice, "copy") == 0)
+        }
+    }
+
+    /// What set-ups and embeddings call.
+    @Test func otherServicesMakeAndFillCollectionsThere() async throws {
+        try await VectorsFixture.run(on: .external) { fixture in
+            let name = "qdrant_user_\(fixture.alice.id)"
+            for _ in 1...2 {
+                let refusal = try await fixture.serve(fixture.alice) { service, principal in
+                    try await service.ensureCollection(name, size: 2, distance: "Dot", for: principal)
+                }
+                #expect(refusal == nil)
+            }
+            let squat = try await fixture.serve(fixture.bob) { service, principal in
+                try await service.ensureCollection(name, size: 2, distance: "Dot", for: principal)
+            }
+            #expect(squat != nil)
+            try await fixture.create(.service, "shared", size: 2)
+            for target in [name, "shared"] {
+                _ = try await fixture.serve(fixture.alice) { service, principal in
+                    let target = EmbeddingsRequest.Target(
+                        collection: target, vector: nil, points: [(.number(1), ["text": "a"]), (.number(2), [:])])
+                    let caller = try Caller(principal)
+                    _ = try await service.storeTarget(target, caller)
+                    return try await service.store([[1, 0], [0, 1]], target, caller)
+                }
+                #expect(try await fixture.search(.person(fixture.alice), target, [1, 0]) == [1, 2])
+            }
+            #expect(try await fixture.count(.person(fixture.bob), "shared") == 0)
+            #expect(try await fixture.observe("select count(*) from vectors.points")[0][0].int == 0)
         }
     }
 

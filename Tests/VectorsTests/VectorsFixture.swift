@@ -19,6 +19,7 @@ struct VectorsFixture: Sendable {
     /// As the superuser, for what a test compares.
     private let observer: Database
     private let loop: Loop
+    private let service: VectorsService
     private let tokens: JWTCodec
     private let client: TestHTTPClient
     let port: Int
@@ -123,6 +124,7 @@ struct VectorsFixture: Sendable {
                 let server = try HTTPServer(HTTPServerConfiguration(), router: router, loops: [loop])
                 let fixture = VectorsFixture(
                     project: project, alice: alice, bob: bob, builder: builder, observer: observer, loop: loop,
+                    service: service,
                     tokens: tokens,
                     client: TestHTTPClient(port: Int(server.port)), port: Int(server.port),
                     remotes: [remote].compactMap { $0 })
@@ -174,6 +176,14 @@ struct VectorsFixture: Sendable {
         var members = claims.objectValue ?? [:]
         members["exp"] = JSON(Timestamp.now().unixSeconds + 3600)
         return try tokens.sign(members)
+    }
+
+    /// Calls the service as a person, as other services do.
+    func serve<T: Sendable>(
+        _ account: Account, _ body: @Sendable (VectorsService, Principal) async throws -> T
+    ) async throws -> T {
+        let principal = try service.access.principal(presenting: try token(account.claims))
+        return try await withTaskExecutorPreference(loop) { try await body(service, principal) }
     }
 
     // MARK: Steps

@@ -51,12 +51,13 @@ final class Lanes: ConnectionOwner, @unchecked Sendable {
     func take(_ operation: Operation) -> Bool {
         guard isOn, operation.isBrief, !isShutdown, pace.isQuick(operation.statementHash) else { return false }
         var best: Connection?
-        var fewest = configuration.laneDepth
+        let depth = operation.unit.waitsBehindOthers ? configuration.laneDepth : 1
+        var fewest = depth
         for connection in open where connection.running.count < fewest && !pool.isOutworn(connection) {
             best = connection
             fewest = connection.running.count
         }
-        if best == nil || fewest >= Self.crowd { openAnother() }
+        if best == nil || fewest >= min(Self.crowd, depth) { openAnother() }
         guard let best else { return false }
         best.submit(operation)
         return true

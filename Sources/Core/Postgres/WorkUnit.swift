@@ -19,6 +19,9 @@ package struct WorkUnit: Sendable {
     /// Whether it is expected to take a few milliseconds at most and so may be sent behind others' units on one connection. Heeded for
     /// units that only read; the database's isolation is the same either way. See ``DatabaseConfiguration/lanesPerLoop``.
     package var isBrief: Bool
+    /// Whether a brief unit may be sent behind others. One that takes longer than the server needs to wake a session better has a shared
+    /// connection that is free, or one of its own, while another processor may have nothing to do.
+    package var waitsBehindOthers = true
     /// What runs, in order.
     package var queries: [PostgresQuery]
 

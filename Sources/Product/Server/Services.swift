@@ -80,7 +80,7 @@ struct Services: Sendable {
         let cors = project.configuration.atoll.cors
         router.cors = CORSPolicy(
             allowedOrigins: cors.allowedOrigins.contains("*") ? nil : cors.allowedOrigins, maxAge: cors.maxAge)
-        let qdrant = try Self.externalQdrant(project, loops: loops, log: log)
+        let qdrant = try Self.externalQdrant(project, loops: loops, metrics: metrics, log: log)
         self.qdrant = qdrant
         var health = Health(database: requests, access: access, metrics: metrics)
         if let qdrant { health.isQdrantReady = { await qdrant.isReady() } }
@@ -139,7 +139,9 @@ struct Services: Sendable {
                 metrics: metrics, version: ServerVersion.current, log: log)
             if let qdrant {
                 // Not on the connections of index builds, which take their time.
-                let owner = try database(logins.vectors, "vectors_external")
+                let owner = try Database(
+                    Self.journalConfiguration(settings, logins.vectors), loops: loops, log: log, metrics: metrics,
+                    name: "vectors_external")
                 databases.append(owner)
                 let removal = ExternalRemoval(store: qdrant, database: owner, log: log)
                 longLived.append { await removal.run(on: loop, metrics: metrics) }
@@ -272,7 +274,7 @@ struct Services: Sendable {
         try await schemas.prepare()
     }
 
-    /// What Storage does on its own account is short and rare beside what requests do.
+    /// What Storage and Vectors do on their own account is short and rare beside what requests do.
     private static func journalConfiguration(
         _ settings: ProjectConfiguration.Atoll.DatabasePools, _ address: PostgresAddress
     ) -> DatabaseConfiguration {

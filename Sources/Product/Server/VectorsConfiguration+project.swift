@@ -39,7 +39,9 @@ extension EmbeddingsConfiguration {
 
 extension Services {
     /// The Qdrant that keeps the vectors; nil where PostgreSQL does.
-    static func externalQdrant(_ project: Project, loops: [Loop], log: Log) throws -> ExternalQdrant? {
+    static func externalQdrant(
+        _ project: Project, loops: [Loop], metrics: Metrics, log: Log
+    ) throws -> ExternalQdrant? {
         let settings = project.configuration.atoll.vectors
         guard settings.enabled, var url = settings.qdrantURL else { return nil }
         while url.hasSuffix("/") { url.removeLast() }
@@ -59,6 +61,6 @@ extension Services {
         configuration.maxConnections = settings.qdrantConnections
         configuration.maxCalls = settings.qdrantMaxCalls
         configuration.maxAnswerBytes = settings.qdrantMaxAnswerBytes
-        return try ExternalQdrant(configuration, loops: loops)
+        return try ExternalQdrant(configuration, loops: loops, metrics: metrics)
     }
 }

@@ -116,6 +116,7 @@ extension VectorsService {
         unit.readOnly = true
         // Most take a millisecond; those that do not are told by their statement's pace, and run on connections of their own.
         unit.isBrief = true
+        unit.waitsBehindOthers = false
         unit.settings += settings
         if let timeout {
             unit.settings.append(("statement_timeout", "\(Int64((timeout.inSeconds * 1000).rounded(.up)))"))

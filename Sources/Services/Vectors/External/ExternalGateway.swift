@@ -197,10 +197,7 @@ struct ExternalGateway: Sendable {
                     .notFound,
                     "Collection `\(missing.collection.name)` is missing in the external Qdrant: create it again")
             }
-            // Longer ones first: a key may begin with another.
-            for (sent, given) in writer.given.sorted(by: { $0.key.utf8.count > $1.key.utf8.count }) {
-                refusal.text = refusal.text.replacing(sent, with: given)
-            }
+            refusal.text = writer.asGiven(refusal.text)
             throw VectorsError(refusal)
         }
     }

@@ -30,13 +30,23 @@ package struct ExternalQdrantConfiguration: Sendable {
 package final class ExternalQdrant: Sendable {
     private let configuration: ExternalQdrantConfiguration
     private let client: HTTPClient
+    private let answered: Counter
+    private let refused: Counter
+    private let failed: Counter
     /// What the last probe found, so that whoever asks for the server's readiness cannot make it ask all the time.
     private let probe = Mutex<(at: ContinuousClock.Instant, isReady: Bool)?>(nil)
 
     /// - Parameter loops: where it is used.
     /// - Throws: `HTTPClientError` when libcurl cannot be initialised.
-    package init(_ configuration: ExternalQdrantConfiguration, loops: [Loop]) throws {
+    package init(_ configuration: ExternalQdrantConfiguration, loops: [Loop], metrics: Metrics = Metrics()) throws {
         self.configuration = configuration
+        func calls(_ outcome: String) -> Counter {
+            metrics.counter(
+                "atoll_vectors_external_calls_total", "Calls to the external Qdrant.", ["outcome": outcome])
+        }
+        answered = calls("answered")
+        refused = calls("refused")
+        failed = calls("failed")
         var settings = HTTPClientConfiguration()
         settings.maxTransfers = configuration.maxCalls
         settings.maxConnections = configuration.maxConnections
@@ -56,6 +66,19 @@ package final class ExternalQdrant: Sendable {
     /// - Throws: ``ExternalRefusal`` with what the other server said; ``VectorsError`` with `unavailable` or `timeout`.
     func call(
         _ method: HTTPMethod, _ path: String, _ body: [UInt8]? = nil, timeout: Duration? = nil
+    ) async throws -> JSON {
+        do {
+            let result = try await attempt(method, path, body, timeout: timeout)
+            answered.increment()
+            return result
+        } catch {
+            (error is ExternalRefusal ? refused : failed).increment()
+            throw error
+        }
+    }
+
+    private func attempt(
+        _ method: HTTPMethod, _ path: String, _ body: [UInt8]?, timeout: Duration?
     ) async throws -> JSON {
         let limit = min(timeout ?? configuration.timeout, configuration.timeout)
         let response = try await send(method, path, body, timeout: limit)

@@ -53,10 +53,10 @@ extension ExternalWriter {
             return [Self.bytes("delete", body)]
         case .setPayload(let payload, let path, let selection):
             try checkOwner(payload, path, owners)
-            return try change("set_payload", setting(payload, path), selection)
+            return try change("set_payload", try setting(payload, path), selection)
         case .overwritePayload(let payload, let path, let selection):
             try checkOwner(payload, path, owners)
-            if path != nil { return try change("set_payload", setting(payload, path), selection) }
+            if path != nil { return try change("set_payload", try setting(payload, path), selection) }
             // In a project's collection the member that holds the client's payload is replaced, and nothing else.
             return space.isShared
                 ? try change("set_payload", ["payload": .object([ExternalSpace.payloadKey: payload])], selection)
@@ -89,9 +89,15 @@ extension ExternalWriter {
         return [Self.bytes(name, body)]
     }
 
-    private mutating func setting(_ payload: JSON, _ path: PayloadPath?) -> JSONObject {
+    /// The other server makes an array as long as the path asks for.
+    private static let maxPosition = 10_000
+
+    private mutating func setting(_ payload: JSON, _ path: PayloadPath?) throws -> JSONObject {
         var body: JSONObject = ["payload": payload]
         if let path {
+            for case .position(let index) in path.steps where index > Self.maxPosition {
+                throw VectorsError(.badRequest, "key: a position may be at most \(Self.maxPosition)")
+            }
             body["key"] = key(path)
         } else if space.isShared {
             body["key"] = .string(ExternalSpace.payloadKey)
@@ -220,13 +226,34 @@ extension ExternalWriter {
             others[entry.point, default: []].append((field.name, entry.value.json))
         }
         return (0..<batch.count).map { number in
-            var named = others[number] ?? []
-            if let field = fields[0], let row = batch.rowVectorNumbers[number] {
-                let floats = batch.rowVectors[(row * size)..<((row + 1) * size)]
-                named.insert((field.name, VectorValue.dense(Array(floats)).json), at: 0)
+            let named = others[number] ?? []
+            var row: (name: String, bytes: [UInt8])?
+            if let field = fields[0], let place = batch.rowVectorNumbers[number] {
+                row = (field.name, Self.bytes(batch.rowVectors[(place * size)..<((place + 1) * size)]))
             }
-            if named.count == 1, named[0].name.isEmpty { return named[0].value.encoded() }
-            return JSON.object(JSONObject(named.map { ($0.name, $0.value) })).encoded()
+            if let row, row.name.isEmpty, named.isEmpty { return row.bytes }
+            if row == nil, named.count == 1, named[0].name.isEmpty { return named[0].value.encoded() }
+            var bytes: [UInt8] = [UInt8(ascii: "{")]
+            for (name, value) in [row].compactMap({ $0 }) + named.map({ ($0.name, $0.value.encoded()) }) {
+                if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+                JSON.encodeString(name, into: &bytes)
+                bytes.append(UInt8(ascii: ":"))
+                bytes.append(contentsOf: value)
+            }
+            bytes.append(UInt8(ascii: "}"))
+            return bytes
         }
+    }
+
+    /// The usual vector, without a value in between.
+    private static func bytes(_ floats: ArraySlice<Float>) -> [UInt8] {
+        var bytes: [UInt8] = [UInt8(ascii: "[")]
+        bytes.reserveCapacity(floats.count * 12 + 2)
+        for float in floats {
+            if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+            bytes.append(contentsOf: float.description.utf8)
+        }
+        bytes.append(UInt8(ascii: "]"))
+        return bytes
     }
 }

@@ -10,14 +10,16 @@ struct ExternalWriter {
     let lookups: [String: ExternalSpace]
     /// Ids that have to be looked up before the request can be written, by collection.
     private(set) var unknown: [Int: Set<PointID>] = [:]
-    /// What a refusal may repeat, and what the client called it.
-    private(set) var given: [String: String]
+    /// Names that a refusal may repeat, and what the client called them.
+    private var givenNames: [String: String]
+    /// The same for ids.
+    private var givenIDs: [String: String] = [:]
 
     init(_ space: ExternalSpace, lookups: [String: ExternalSpace] = [:]) {
         self.space = space
         self.lookups = lookups
-        given = [space.physicalName: space.collection.name]
-        for (name, lookup) in lookups { given[lookup.physicalName] = name }
+        givenNames = [space.physicalName: space.collection.name]
+        for (name, lookup) in lookups { givenNames[lookup.physicalName] = name }
     }
 
     // MARK: Names
@@ -27,7 +29,7 @@ struct ExternalWriter {
 
     mutating func keyText(_ path: PayloadPath) -> String {
         let key = space.key(path)
-        if key != path.text { given[key] = path.text }
+        if key != path.text { givenNames[key] = path.text }
         return key
     }
 
@@ -39,14 +41,14 @@ struct ExternalWriter {
         case .whole: return [id]
         case .tenant(let tenant):
             let stored = ExternalSpace.id(of: id, in: tenant)
-            given["\(stored)"] = "\(id)"
+            givenIDs["\(stored)"] = "\(id)"
             return [stored]
         case .everyTenant:
             guard let known = space.known[id] else {
                 unknown[space.collection.id, default: []].insert(id)
                 return []
             }
-            for stored in known { given["\(stored)"] = "\(id)" }
+            for stored in known { givenIDs["\(stored)"] = "\(id)" }
             return known
         }
     }
@@ -71,6 +73,27 @@ struct ExternalWriter {
             guard unknown[source.collection.id] != nil else { throw VectorsError.pointNotFound(id) }
             return .null
         }
+    }
+
+    /// A refusal of the other server with the client's own names in it.
+    func asGiven(_ text: String) -> String {
+        var shown = ""
+        var word = ""
+        for character in text {
+            if character == "-" || character.isHexDigit {
+                word.append(character)
+            } else {
+                shown += givenIDs[word] ?? word
+                shown.append(character)
+                word = ""
+            }
+        }
+        shown += givenIDs[word] ?? word
+        // Longer ones first: a key may begin with another.
+        for (sent, given) in givenNames.sorted(by: { $0.key.utf8.count > $1.key.utf8.count }) {
+            shown = shown.replacing(sent, with: given)
+        }
+        return shown
     }
 
     // MARK: Filters
