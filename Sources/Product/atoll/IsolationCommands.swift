@@ -19,30 +19,19 @@ enum IsolationCommands {
         line.show("reading the catalogue", 0, of: 0)
         let report: IsolationReport
         do {
-            report = try database.use { connection in
+            // One connection more than the probe's own: it holds the lock by which checks know of each other.
+            report = try database.use(connections: 2) { connection in
                 guard let loop = Loop.current else { throw CommandFailure("the check runs on a loop", next: "") }
-                let signals = try SignalSource([SIGINT, SIGTERM], on: loop) { _ in
+                let signals = try SignalSource([SIGINT, SIGTERM, SIGHUP], on: loop) { _ in
                     // Whoever asks twice does not want to wait for the traces to be removed.
                     if line.isStopping { exit(130) }
                     line.stop()
                     progress.stop()
                 }
                 defer { signals.close(on: loop) }
-                let catalog = try await CatalogReader(connection).read()
-                let findings = Lint.run(on: catalog, settings)
-                guard !onlyLints else { return IsolationReport(findings: findings, crossings: []) }
-                let sql = try await SQLProbe(connection, catalog: catalog, settings: settings).run(progress: progress)
-                guard let server else {
-                    let note =
-                        "nothing was tried over HTTP; the server's address is taken from the running project or from --url"
-                    return IsolationReport(findings: findings, crossings: sql.crossings, notes: [note])
-                }
-                let probe = HTTPProbe(
-                    server, database: connection, catalog: catalog, settings: settings, callsAllFunctions: callsAll)
-                let http = try await probe.run(quietFunctions: sql.quietFunctions, on: loop, progress: progress)
-                return IsolationReport(
-                    findings: findings, crossings: sql.crossings + http.crossings,
-                    notes: http.left.map { "could not be taken away: \($0)" })
+                let proof = IsolationProof(
+                    connection, settings: settings, server: server, callsAllFunctions: callsAll)
+                return try await onlyLints ? proof.inspect() : proof.run(on: loop, progress: progress)
             }
         } catch let interruption as ProbeInterrupted {
             line.end()
@@ -56,12 +45,32 @@ enum IsolationCommands {
             line.end()
             throw CommandFailure(
                 "the server could not be asked: \(error)",
-                next: "see `atoll status`; --offline leaves out what needs the server")
+                next: "see `atoll status`; what the check has made is taken away by `atoll isolation clean`")
         }
         line.end()
         let format = invocation.value("format").flatMap(IsolationReport.Format.init(rawValue:)) ?? .table
         Output.print(report.text(format))
+        if invocation.has("complete"), !report.isComplete { return 1 }
         return report.fails(at: failureLevel(invocation, otherwise: .error)) ? 1 : 0
+    }
+
+    static func clean(_ invocation: Invocation) throws -> Int32 {
+        let database = try ProjectDatabase(invocation)
+        guard let server = try server(invocation, database) else {
+            throw CommandFailure("no server is known", next: "name the server of the database with --url")
+        }
+        let left: [String]
+        do {
+            left = try database.use(connections: 2) { connection in
+                guard let loop = Loop.current else { throw CommandFailure("the command runs on a loop", next: "") }
+                let catalog = try await CatalogReader(connection).read()
+                return try await HTTPProbe.clean(server, database: connection, catalog: catalog, on: loop)
+            }
+        } catch let error as ProbeError {
+            throw CommandFailure(error.description, next: "wait for its end; it takes away what it has made by itself")
+        }
+        for trace in left { Output.printError("could not be taken away: \(trace)") }
+        return left.isEmpty ? 0 : 1
     }
 
     /// The server to send requests to: the one that `--url` names, else the running project's; nil where there is neither.
@@ -146,11 +155,20 @@ enum IsolationCommands {
                     failOption, databaseOption,
                     .init(name: "url", value: "URL", summary: "the server of the database that --db-url names"),
                     .init(name: "offline", summary: "try by SQL only, nothing over HTTP"),
+                    .init(name: "complete", summary: "exit with 1 also when something could not be tried"),
                     .init(name: "lints-only", summary: "try nothing, only read the catalogue"),
                     .init(
                         name: "all-functions",
                         summary: "call functions that write over HTTP too; for databases without real tenants"),
-                ], run: check)
+                ], run: check),
+            Command(
+                name: "clean", summary: "Take away what a check that was killed has left.",
+                discussion:
+                    "Removes the accounts at @probe.invalid with all that is theirs. The next check does so too. Exits with 1 when something is left, which it names.",
+                options: [
+                    databaseOption,
+                    .init(name: "url", value: "URL", summary: "the server of the database that --db-url names"),
+                ], run: clean),
         ])
 
     static let database = Command(

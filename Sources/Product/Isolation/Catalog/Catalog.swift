@@ -74,6 +74,8 @@ package struct Catalog: Sendable {
         package var primaryKey: [String] = []
         /// The conditions of its check constraints, by their names.
         package var checks: [String: SQLExpression] = [:]
+        /// What a row of a partitioned table must satisfy for one of its partitions to take it.
+        package var partitionCondition: SQLExpression?
         /// The relations a view reads, those of the views it reads included.
         package var reads: Set<Int> = []
         /// `f` for all columns, `d` for the primary key, `i` for an index, `n` for nothing.
@@ -111,6 +113,10 @@ package struct Catalog: Sendable {
         package var labels: [String] = []
         /// The type below a domain, as `format_type` writes it.
         package var baseType: String?
+        /// The conditions of the domains it is of, in which `VALUE` stands for it.
+        package var domainConditions: [SQLExpression] = []
+        /// How many columns a composite type has; nil for other types.
+        package var compositeWidth: Int?
         package var maxLength: Int?
         /// The API roles that may select it, those that may insert it, and those that may update it.
         package var readers: [String] = []

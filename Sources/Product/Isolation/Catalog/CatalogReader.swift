@@ -139,6 +139,10 @@ package struct CatalogReader: Sendable {
                 from pg_constraint as k
                 where k.conrelid = c.oid and k.contype = 'c'
             ) as checks,
+            case when c.relkind = 'p' then (
+                select string_agg('(' || pg_get_partition_constraintdef(l.relid) || ')', ' OR ')
+                from (select t.relid from pg_partition_tree(c.oid) as t where t.isleaf order by t.relid limit 64) as l
+            ) end as partition_condition,
             c.relreplident as replica_identity, c.reltuples as estimated_rows, c.relpages as pages,
             (
                 select sum(s.avg_width * (1 - s.null_frac)) + 28 from pg_stats as s
@@ -152,15 +156,38 @@ package struct CatalogReader: Sendable {
         """
 
     private static let columns: PostgresQuery = """
+        with recursive chain (domain, id, modifier, conditions, depth) as (
+            select t.oid, t.typbasetype, t.typtypmod, (
+                    select array_agg(pg_get_expr(k.conbin, 0)) from pg_constraint as k where k.contypid = t.oid
+                ), 1
+            from pg_type as t
+            where t.typtype = 'd'
+            union all
+            select c.domain, t.typbasetype, t.typtypmod, c.conditions || (
+                    select array_agg(pg_get_expr(k.conbin, 0)) from pg_constraint as k where k.contypid = t.oid
+                ), c.depth + 1
+            from chain as c
+            inner join pg_type as t on t.oid = c.id and t.typtype = 'd'
+        ),
+        domains as (
+            select distinct on (c.domain) c.domain, c.id, c.modifier, c.conditions
+            from chain as c
+            order by c.domain, c.depth desc
+        )
         select a.attrelid::bigint as relation, a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
             not (a.attnotnull or t.typnotnull) as is_nullable, pg_get_expr(d.adbin, d.adrelid) as default_value,
             a.attidentity <> '' as is_identity, a.attgenerated <> '' as is_generated,
             (
                 select array_agg(e.enumlabel order by e.enumsortorder)
                 from pg_enum as e
-                where e.enumtypid = coalesce(nullif(t.typbasetype, 0), t.oid)
+                where e.enumtypid = coalesce(b.id, t.oid)
             ) as labels,
-            case when t.typtype = 'd' then format_type(t.typbasetype, t.typtypmod) end as base_type,
+            format_type(b.id, b.modifier) as base_type, b.conditions as domain_conditions,
+            (
+                select count(*) from pg_type as w
+                inner join pg_attribute as p on p.attrelid = w.typrelid
+                where w.oid = coalesce(b.id, t.oid) and w.typtype = 'c' and p.attnum > 0 and not p.attisdropped
+            ) as width,
             case when a.atttypid in ('varchar'::regtype, 'bpchar'::regtype) and a.atttypmod > 4 then a.atttypmod - 4 end
                 as max_length,
             array(
@@ -179,6 +206,7 @@ package struct CatalogReader: Sendable {
         inner join pg_class as c on c.oid = a.attrelid
         inner join pg_namespace as n on n.oid = c.relnamespace
         inner join pg_type as t on t.oid = a.atttypid
+        left join domains as b on b.domain = t.oid
         left join pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
         where a.attnum > 0 and not a.attisdropped and c.relkind in ('r', 'p', 'v', 'm', 'f')
             and \(isLookedAt)
@@ -361,6 +389,7 @@ extension Catalog.Relation {
         for (constraint, condition) in row["checks"].json?.objectValue ?? [:] {
             checks[constraint] = condition.stringValue.map { SQLExpression($0) }
         }
+        partitionCondition = row["partition_condition"].string.map { SQLExpression($0) }
         replicaIdentity = row["replica_identity"].string ?? "d"
         estimatedRows = row["estimated_rows"].double ?? 0
         pages = row["pages"].int ?? 0
@@ -377,6 +406,8 @@ extension Catalog.Column {
         isGenerated = row["is_generated"].bool ?? false
         labels = row["labels"].strings
         baseType = row["base_type"].string
+        domainConditions = row["domain_conditions"].strings.map { SQLExpression($0) }
+        compositeWidth = row["width"].int.flatMap { $0 > 0 ? $0 : nil }
         maxLength = row["max_length"].int
         readers = row["readers"].strings
         updaters = row["updaters"].strings

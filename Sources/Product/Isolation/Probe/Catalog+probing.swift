@@ -32,6 +32,42 @@ extension Catalog {
         return ordered
     }
 
+    /// These tables, with those that their rows must point at, in the order in which rows can be made.
+    ///
+    /// - Parameter mayFill: which of those that are pointed at may be given rows.
+    func withTargets(_ tables: [Relation], where mayFill: (Relation) -> Bool = { _ in true }) -> [Relation] {
+        var wanted = Set(tables.map(\.id))
+        var all = tables
+        var waiting = tables
+        while let table = waiting.popLast() {
+            for key in foreignKeys(of: table) {
+                guard let target = relation(key.target), target.isTable, mayFill(target),
+                    !Self.accountTables.contains(target.qualifiedName), wanted.insert(target.id).inserted
+                else { continue }
+                all.append(target)
+                waiting.append(target)
+            }
+        }
+        return inOrderOfKeys(all)
+    }
+
+    /// Those whose rows a probe's tenants are.
+    private static let accountTables: Set<String> = ["auth.users", "tenancy.tenants"]
+
+    /// Whether one row of the table stands for both tenants, as it is nobody's.
+    func isShared(_ table: Relation) -> Bool {
+        !isScoped(table) && (!Self.platformSchemas.contains(table.schema) || !table.isReachable)
+    }
+
+    /// The functions of a row of the table, which the API serves as columns of it.
+    func functions(of table: Relation, _ settings: LintSettings) -> [Function] {
+        projectFunctions.filter { function in
+            function.schema == table.schema && function.argumentTypes.first == table.rowType
+                && function.argumentTypes.count == 1 && settings.exposedSchemas.contains(function.schema)
+                && !function.callers.isEmpty
+        }
+    }
+
     /// The functions that the API serves and requests may call.
     func calledFunctions(_ settings: LintSettings) -> [Function] {
         projectFunctions.filter {
@@ -43,6 +79,9 @@ extension Catalog {
 extension Catalog.Relation {
     /// As it stands in a statement.
     var quotedName: String { "\(quoteIdentifier(schema)).\(quoteIdentifier(name))" }
+
+    /// Its rows' type, as `format_type` writes it.
+    var rowType: String { "\(quoteIdentifierWhereNeeded(schema)).\(quoteIdentifierWhereNeeded(name))" }
 
     func column(_ name: String) -> Catalog.Column? { columns.first { $0.name == name } }
 
@@ -101,4 +140,12 @@ extension Catalog.Function {
         }
         return "\(quoteIdentifier(schema)).\(quoteIdentifier(name))(\(arguments.joined(separator: ", ")))"
     }
+}
+
+/// As PostgreSQL itself writes a name; keywords, which it quotes too, are not known here.
+private func quoteIdentifierWhereNeeded(_ name: String) -> String {
+    let isPlain =
+        name.first.map { $0 == "_" || ($0.isASCII && $0.isLowercase) } ?? false
+        && name.allSatisfy { $0 == "_" || $0 == "$" || ($0.isASCII && ($0.isLowercase || $0.isNumber)) }
+    return isPlain ? name : quoteIdentifier(name)
 }

@@ -12,13 +12,26 @@ package struct IsolationReport: Sendable {
     /// What else whoever reads it must know: what was not tried at all, what could not be taken away.
     package let notes: [String]
 
-    package init(findings: [Finding], crossings: [Crossing], notes: [String] = []) {
+    /// What the server does not serve, so that there was nothing to try: not a gap of the proof, but not proven either.
+    package let unserved: [String]
+    /// The time that each part of the check took.
+    package let times: [(part: String, time: Duration)]
+
+    package init(
+        findings: [Finding], crossings: [Crossing], unserved: [String] = [], notes: [String] = [],
+        times: [(part: String, time: Duration)] = []
+    ) {
         self.findings = findings
         self.crossings = crossings
+        self.unserved = unserved
         self.notes = notes
+        self.times = times
     }
 
     package var leaks: [Crossing] { crossings.filter { $0.outcome == .leaked } }
+
+    /// Whether everything there was to try could be tried.
+    package var isComplete: Bool { untried.isEmpty }
 
     private var untried: [Crossing] {
         crossings.filter { if case .untried = $0.outcome { true } else { false } }
@@ -44,13 +57,20 @@ package struct IsolationReport: Sendable {
     private var json: JSON {
         [
             "findings": .array(findings.map(\.json)), "crossings": .array(crossings.map(\.json)),
-            "notes": .array(notes.map(JSON.string)),
+            "unserved": .array(unserved.map(JSON.string)), "notes": .array(notes.map(JSON.string)),
+            "seconds": .object(JSONObject(times.map { ($0.part, .number(Self.seconds($0.time))) })),
             "summary": [
                 "held": .number("\(crossings.filter { $0.outcome == .held }.count)"),
                 "leaked": .number("\(leaks.count)"), "untried": .number("\(untried.count)"),
                 "errors": .number("\(count(.error))"), "warnings": .number("\(count(.warning))"),
             ],
         ]
+    }
+
+    /// Seconds with two decimals.
+    private static func seconds(_ time: Duration) -> String {
+        let hundredths = Int(time / .milliseconds(10))
+        return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 
     private func count(_ level: Finding.Level) -> Int { findings.filter { $0.level == level }.count }
@@ -76,7 +96,11 @@ package struct IsolationReport: Sendable {
             }
         }
         lines += Self.lines(of: findings)
+        lines += unserved.map { "not served  \($0)" }
         lines += notes.map { "note  \($0)" }
+        if !times.isEmpty {
+            lines.append("seconds  " + times.map { "\($0.part) \(Self.seconds($0.time))" }.joined(separator: ", "))
+        }
         let held = crossings.filter { $0.outcome == .held }.count
         lines.append(
             "\(held) crossings held, \(leaks.count) leaked, \(untried.count) untried; \(count(.error)) errors, \(count(.warning)) warnings, \(count(.info)) notes"

@@ -19,6 +19,8 @@ package struct HTTPProbe: Sendable {
     /// What it came to.
     package struct Outcome: Sendable {
         package var crossings: [Crossing]
+        /// What the server does not serve, so that there was nothing to try.
+        package var unserved: [String]
         /// What could not be taken away again, in words; empty as a rule.
         package var left: [String]
     }
@@ -44,24 +46,28 @@ package struct HTTPProbe: Sendable {
     package func run(
         quietFunctions: Set<Int>, on loop: Loop, progress: ProbeProgress = .silent
     ) async throws -> Outcome {
-        var configuration = HTTPClientConfiguration()
-        configuration.certificateAuthorityFile = server.certificateAuthorityFile
-        let client = try HTTPClient(configuration, loops: [loop])
+        let client = try server.client(on: loop)
         let result: Result<Outcome, any Error>
-        do { result = .success(try await run(client, quietFunctions, progress)) } catch { result = .failure(error) }
+        do {
+            result = .success(
+                try await ProbeLock.held(database, on: loop) { isAlone in
+                    try await run(client, quietFunctions, progress, isAlone: isAlone)
+                })
+        } catch { result = .failure(error) }
         await client.shutdown()
         return try result.get()
     }
 
     private func run(
-        _ client: HTTPClient, _ quietFunctions: Set<Int>, _ progress: ProbeProgress
+        _ client: HTTPClient, _ quietFunctions: Set<Int>, _ progress: ProbeProgress, isAlone: Bool
     ) async throws -> Outcome {
         let accounts = ProbeAccounts(server: server, client: client, database: database)
         let traces = ProbeTraces(server: server, client: client, database: database, catalog: catalog)
-        try await traces.removeAbandoned()
+        progress.begin("accounts")
+        try await traces.removeAbandoned(isAlone: isAlone)
         var tenants: [ProbeTenant] = []
         let made = ProbeRows()
-        let result: Result<[Crossing], any Error>
+        let result: Result<HTTPProbeRun, any Error>
         do {
             let mine = try await accounts.make("probe-a")
             tenants.append(mine.tenant)
@@ -71,13 +77,37 @@ package struct HTTPProbe: Sendable {
                 server: server, client: client, database: database, catalog: catalog, settings: settings,
                 progress: progress, mine: mine, other: other, made: made)
             probe.callableFunctions = callsAllFunctions ? nil : quietFunctions
-            result = .success(try await probe.run())
+            try await probe.run()
+            result = .success(probe)
         } catch {
             result = .failure(error)
         }
+        progress.begin("cleanup")
         // Also an account whose second half failed is found by its address.
         let left = try await traces.remove(tenants, made.rows)
-        return Outcome(crossings: try result.get(), left: left)
+        let probe = try result.get()
+        return Outcome(crossings: probe.crossings, unserved: probe.unserved, left: left)
+    }
+
+    /// Takes away what probes have left that were killed, and nothing else.
+    ///
+    /// - Returns: what could not be taken away, in words.
+    /// - Throws: ``ProbeError`` while another probe runs, `PostgresError`.
+    package static func clean(
+        _ server: ProbeServer, database: Database, catalog: Catalog, on loop: Loop
+    ) async throws -> [String] {
+        let client = try server.client(on: loop)
+        let result: Result<[String], any Error>
+        do {
+            let traces = ProbeTraces(server: server, client: client, database: database, catalog: catalog)
+            result = .success(
+                try await ProbeLock.held(database, on: loop) { isAlone in
+                    guard isAlone else { throw ProbeError(description: "another check runs") }
+                    return try await traces.removeAbandoned(isAlone: true)
+                })
+        } catch { result = .failure(error) }
+        await client.shutdown()
+        return try result.get()
     }
 }
 

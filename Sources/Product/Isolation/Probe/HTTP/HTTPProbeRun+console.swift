@@ -8,7 +8,7 @@ extension HTTPProbeRun {
         try progress.step("console", 0, of: 1)
         let home = try await send(page("/dashboard"))
         guard home.status != 404 else {
-            untried("console", "pages", .read, "not served")
+            isUnserved("the console")
             return
         }
         let tenant = other.tenant.tenantID.description
@@ -78,9 +78,12 @@ extension HTTPProbeRun {
     /// Topics of the other's.
     mutating func crossRealtime() async throws {
         let answer = try await send(ProbeRequest(.get, "/realtime/v1/websocket", as: mine))
-        untried(
-            "realtime", "topics", .read,
-            answer.status == 404
-                ? "not served" : "the probe has no attempts on topics; lints 0142 and 0143 look at their policies")
+        if answer.status == 404 {
+            isUnserved("realtime")
+        } else {
+            untried(
+                "realtime", "topics", .read,
+                "topics are tried by SQL, through the policies on realtime.messages; joining over a WebSocket is not")
+        }
     }
 }

@@ -88,15 +88,14 @@ extension HTTPProbeRun {
             }
             for (schema, table) in internals.sorted(by: { $0.key < $1.key }) {
                 let read = ProbeRequest(.get, "/rest/v1/\(encoded(table))?select=*&limit=1", as: caller)
-                try await attempt("rest", "schema \(schema)", .read, read.with("accept-profile", schema)) {
-                    $0.isSuccess
-                }
+                let named = ProbeRequest(.get, "/rest/v1/\(encoded("\(schema).\(table)"))?select=*&limit=1", as: caller)
+                try await attempt(
+                    "rest", "schema \(schema)", .read, all: [read.with("accept-profile", schema), named]
+                ) { $0.isSuccess }
                 let write = ProbeRequest(.post, "/rest/v1/\(encoded(table))", as: caller).json([:])
                 try await attempt("rest", "schema \(schema)", .insert, write.with("content-profile", schema)) {
                     $0.isSuccess
                 }
-                let named = ProbeRequest(.get, "/rest/v1/\(encoded("\(schema).\(table)"))?select=*&limit=1", as: caller)
-                try await attempt("rest", "schema \(schema)", .read, named) { $0.isSuccess }
             }
             for name in ["use_secret", "current_tenant", "audit", "record_usage", "reserve_upload"] {
                 for schema in ["tenancy", "storage"]

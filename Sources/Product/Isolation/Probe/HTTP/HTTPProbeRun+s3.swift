@@ -12,10 +12,14 @@ extension HTTPProbeRun {
         // A bucket may be listed by everybody signed in, who sees what policies show them; anything else is no attempt.
         let check = try await send(signed(.get, bucket, "list-type=2&prefix=\(folder)%2F"))
         guard check.isSuccess else {
+            if check.status == 404 {
+                isUnserved("S3")
+                return
+            }
             let code = check.text.split(separator: "<Code>").dropFirst().first?.prefix { $0 != "<" } ?? ""
             untried(
                 "s3", file.title, .list,
-                check.status == 404 ? "not served" : "the server answered \(check.status) \(code)")
+                "the server answered \(check.status) \(code)")
             return
         }
         try await attempt("s3", file.title, .list, signed(.get, bucket, "list-type=2&prefix=\(folder)%2F")) { _ in false

@@ -29,8 +29,8 @@ extension HTTPProbeRun {
     mutating func crossStorage() async throws {
         guard catalog.relation("storage", "objects") != nil else { return }
         let status = try await send(ProbeRequest(.get, "/storage/v1/status", as: .visitor))
-        guard status.isSuccess else {
-            untried("storage", "files", .read, "not served")
+        guard status.status != 404 else {
+            isUnserved("storage")
             return
         }
         for (index, bucket) in catalog.buckets.enumerated() {

@@ -18,7 +18,7 @@ extension HTTPProbeRun {
     private mutating func serves(_ path: String, _ object: String) async throws -> Bool {
         let answer = try await send(ProbeRequest(.get, path, as: mine))
         if answer.status == 404 || answer.status == 405 {
-            untried("tenancy", object, .read, "not served")
+            isUnserved("tenancy: \(object)")
             return false
         }
         return true

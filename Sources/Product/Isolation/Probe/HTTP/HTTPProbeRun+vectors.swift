@@ -9,8 +9,8 @@ extension HTTPProbeRun {
     mutating func crossVectors() async throws {
         try progress.step("vectors", 0, of: 3)
         let served = try await send(ProbeRequest(.get, Self.base, as: mine))
-        guard served.isSuccess else {
-            untried("vectors", "collections", .read, "not served")
+        guard served.status != 404 else {
+            isUnserved("vectors")
             return
         }
         let theirs = "of-\(other.tenant.marker)"

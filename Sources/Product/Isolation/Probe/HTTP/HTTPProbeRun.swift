@@ -18,10 +18,13 @@ struct HTTPProbeRun {
     var callableFunctions: Set<Int>? = []
     /// The rows that were made for the probe.
     let made: ProbeRows
+    /// What an answer to somebody else must not hold, as bytes.
+    private let otherMarks: [[UInt8]]
     var own: RowMaker
     var foreign: RowMaker
     private let log = CrossingLog()
     var crossings: [Crossing] { log.crossings }
+    var unserved: [String] { log.unserved }
 
     init(
         server: ProbeServer, client: HTTPClient, database: Database, catalog: Catalog, settings: LintSettings,
@@ -36,11 +39,12 @@ struct HTTPProbeRun {
         self.mine = mine
         self.other = other
         self.made = made
+        otherMarks = other.marks.map { Array($0.utf8) }
         own = RowMaker(catalog: catalog, tenant: mine.tenant)
         foreign = RowMaker(catalog: catalog, tenant: other.tenant)
     }
 
-    mutating func run() async throws -> [Crossing] {
+    mutating func run() async throws {
         try await crossTables()
         try await crossClaims()
         try await crossFunctions()
@@ -54,7 +58,6 @@ struct HTTPProbeRun {
         try await crossConsole()
         try await crossRealtime()
         recordCaches()
-        return crossings
     }
 
     // MARK: Attempts
@@ -73,17 +76,63 @@ struct HTTPProbeRun {
     ) async throws -> (answer: ProbeAnswer, isLeak: Bool) {
         try progress.check()
         let answer = try await server.send(request, by: client)
+        return try await judge(channel, object, action, request, answer, fix: fix, leaked: leaked)
+    }
+
+    /// As ``attempt(_:_:_:_:fix:leaked:)`` for requests that change nothing, a few at a time.
+    ///
+    /// - Returns: whether something leaked.
+    @discardableResult
+    mutating func attempt(
+        _ channel: String, _ object: String, _ action: Crossing.Action, all requests: [ProbeRequest],
+        fix: String? = nil, leaked: (ProbeAnswer) async throws -> Bool
+    ) async throws -> Bool {
+        try progress.check()
+        let answers = try await server.send(requests, by: client)
+        for (request, answer) in zip(requests, answers) {
+            // What one form shows the others show: a leak is one, not thirty.
+            if try await judge(channel, object, action, request, answer, fix: fix, leaked: leaked).isLeak {
+                return true
+            }
+        }
+        return false
+    }
+
+    /// Judges an answer and notes it.
+    private mutating func judge(
+        _ channel: String, _ object: String, _ action: Crossing.Action, _ request: ProbeRequest, _ answer: ProbeAnswer,
+        fix: String?, leaked: (ProbeAnswer) async throws -> Bool
+    ) async throws -> (answer: ProbeAnswer, isLeak: Bool) {
         noteCaching(channel, request, answer)
-        let sent = request.text
-        let shown = other.marks.contains { !sent.contains($0) && answer.text.contains($0) }
         let isLeak: Bool
-        if shown { isLeak = true } else { isLeak = try await leaked(answer) }
+        if shows(answer, to: request) { isLeak = true } else { isLeak = try await leaked(answer) }
         let outcome: Crossing.Outcome =
             if isLeak { .leaked } else if answer.status >= 500 || answer.status == 429 {
                 .untried("the server answered \(answer.status)")
             } else { .held }
         note(channel, object, action, request, outcome, fix)
         return (answer, isLeak)
+    }
+
+    /// Fields that say more than the status of an answer.
+    private static let tellingFields = ["location", "content-location", "content-disposition", "link"]
+
+    /// Notes an answer that must not show anything of the other's.
+    mutating func note(
+        _ channel: String, _ object: String, _ action: Crossing.Action, _ request: ProbeRequest, _ answer: ProbeAnswer
+    ) async throws {
+        _ = try await judge(channel, object, action, request, answer, fix: nil) { _ in false }
+    }
+
+    /// Whether an answer, its fields and its errors among it, has marks of the other's that the request did not.
+    private func shows(_ answer: ProbeAnswer, to request: ProbeRequest) -> Bool {
+        let found = otherMarks.filter { mark in
+            answer.body.holds(mark)
+                || Self.tellingFields.contains { Array((answer.headers[$0] ?? "").utf8).holds(mark) }
+        }
+        guard !found.isEmpty else { return false }
+        let sent = Array(request.text.utf8)
+        return found.contains { !sent.holds($0) }
     }
 
     mutating func note(
@@ -106,6 +155,11 @@ struct HTTPProbeRun {
             Crossing(
                 channel: channel, object: object, action: action, caller: caller, outcome: .untried(reason),
                 request: "", fix: ""))
+    }
+
+    /// Notes that there is nothing to try, as the server does not serve it.
+    mutating func isUnserved(_ what: String) {
+        if !log.unserved.contains(what) { log.unserved.append(what) }
     }
 
     /// Sends a request of the probe's own making, whose answer is no attempt.
@@ -150,6 +204,26 @@ struct HTTPProbeRun {
     }
 }
 
+extension [UInt8] {
+    /// Whether these bytes stand somewhere in it.
+    func holds(_ part: [UInt8]) -> Bool {
+        guard let first = part.first, part.count <= count else { return false }
+        return withUnsafeBufferPointer { bytes in
+            part.withUnsafeBufferPointer { part in
+                var start = 0
+                let last = bytes.count - part.count
+                while start <= last {
+                    if bytes[start] == first, (1..<part.count).allSatisfy({ bytes[start + $0] == part[$0] }) {
+                        return true
+                    }
+                    start += 1
+                }
+                return false
+            }
+        }
+    }
+}
+
 /// Rows by the conditions that find them, in the order they were made.
 final class ProbeRows {
     var rows: [(table: Catalog.Relation, identity: String)] = []
@@ -158,6 +232,7 @@ final class ProbeRows {
 /// What was tried so far; shared by the copies of a run, which are made for closures.
 private final class CrossingLog {
     var crossings: [Crossing] = []
+    var unserved: [String] = []
     /// Channels some of whose answers a cache could hand to somebody else, and the first such request.
     var cacheable: [String: ProbeRequest] = [:]
 }

@@ -3,8 +3,8 @@ internal import HTTP
 internal import Primitives
 
 /// A request of a probe: what is sent, and the line to send it again by hand.
-struct ProbeRequest {
-    enum Caller {
+struct ProbeRequest: Sendable {
+    enum Caller: Sendable {
         case visitor
         case member(ProbeSession)
         case service
@@ -96,7 +96,7 @@ struct ProbeRequest {
 }
 
 /// What the server said.
-struct ProbeAnswer {
+struct ProbeAnswer: Sendable {
     let status: Int
     let headers: HTTPHeaders
     let body: [UInt8]
@@ -110,7 +110,7 @@ struct ProbeAnswer {
 }
 
 /// A signed-in member of a probe's tenant.
-struct ProbeSession {
+struct ProbeSession: Sendable {
     let tenant: ProbeTenant
     let password: SecretString
     let token: SecretString

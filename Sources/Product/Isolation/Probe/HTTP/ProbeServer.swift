@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import EventLoop
 internal import HTTP
 internal import HTTPClient
 package import Primitives
@@ -28,6 +29,45 @@ package struct ProbeServer: Sendable {
     var authority: String {
         let rest = url.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: true).last ?? ""
         return String(rest.drop { $0 == "/" }.prefix { $0 != "/" })
+    }
+
+    /// How many requests are under way at a time: more than one, so that the server need not wait for the probe, and few beside
+    /// those of its real users.
+    static let parallel = 6
+
+    /// - Throws: `HTTPClientError` when there is no client to be had.
+    func client(on loop: Loop) throws -> HTTPClient {
+        var configuration = HTTPClientConfiguration()
+        configuration.certificateAuthorityFile = certificateAuthorityFile
+        configuration.maxConnectionsPerHost = Self.parallel
+        return try HTTPClient(configuration, loops: [loop])
+    }
+
+    /// Sends requests a few at a time, over connections that are kept.
+    ///
+    /// - Returns: their answers, in their order.
+    /// - Throws: `HTTPClientError` of the first that fails.
+    func send(_ requests: [ProbeRequest], by client: HTTPClient) async throws -> [ProbeAnswer] {
+        guard requests.count > 1 else {
+            var answers: [ProbeAnswer] = []
+            for request in requests { answers.append(try await send(request, by: client)) }
+            return answers
+        }
+        return try await withThrowingTaskGroup(of: (Int, ProbeAnswer).self) { group in
+            var answers = [ProbeAnswer?](repeating: nil, count: requests.count)
+            var next = 0
+            func begin(_ group: inout ThrowingTaskGroup<(Int, ProbeAnswer), any Error>) {
+                let index = next
+                next += 1
+                group.addTask { (index, try await send(requests[index], by: client)) }
+            }
+            while next < min(Self.parallel, requests.count) { begin(&group) }
+            while let (index, answer) = try await group.next() {
+                answers[index] = answer
+                if next < requests.count { begin(&group) }
+            }
+            return answers.compactMap { $0 }
+        }
     }
 
     /// - Throws: `HTTPClientError`.

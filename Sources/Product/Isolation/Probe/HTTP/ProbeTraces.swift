@@ -11,30 +11,36 @@ struct ProbeTraces {
     let database: Database
     let catalog: Catalog
 
-    /// Removes what a probe has left that was killed. Younger accounts may be of a probe that runs now.
-    func removeAbandoned() async throws {
+    /// Removes what a probe has left that was killed.
+    ///
+    /// - Parameter isAlone: whether no other probe runs; where one may, only accounts older than it are taken for abandoned.
+    /// - Returns: what is still there, in words.
+    @discardableResult
+    func removeAbandoned(isAlone: Bool) async throws -> [String] {
         let rows = try await database.query(
             """
             select id, email, raw_app_meta_data ->> 'tenant_id' as tenant
             from auth.users
-            where email like \("probe-%@\(ProbeTenant.domain)") and created_at < now() - interval '10 minutes'
+            where email like \("probe-%@\(ProbeTenant.domain)")
+                and (\(isAlone) or created_at < now() - interval '10 minutes')
             """
         ).rows
         let tenants = rows.compactMap { row -> ProbeTenant? in
             guard let id = row["id"].uuid, let email = row["email"].string else { return nil }
             return ProbeTenant(userID: id, tenantID: row["tenant"].uuid ?? id, email: email)
         }
-        if !tenants.isEmpty { _ = try await remove(tenants) }
+        return try await remove(tenants)
     }
 
-    /// - Returns: what is still there, in words.
-    ///
     /// - Parameter rows: what was made in tables of which nothing says whose it is.
+    /// - Returns: what is still there, in words.
+    /// - Throws: `PostgresError` when the database is gone.
     func remove(
         _ tenants: [ProbeTenant], _ rows: [(table: Catalog.Relation, identity: String)] = []
     ) async throws -> [String] {
         guard !tenants.isEmpty else { return [] }
-        try await removeFiles(tenants)
+        var serverError: (any Error)?
+        do { try await removeFiles(tenants) } catch let error as HTTPClientError { serverError = error }
         // First the rows, as keys of a project's tables may keep the account.
         var stuck = try await removeRows(tenants, of: catalog.relations.filter(catalog.isProjectTable))
         for (table, identity) in rows.reversed() {
@@ -43,8 +49,15 @@ struct ProbeTraces {
                 stuck.append("\(table.qualifiedName): \(error.message)")
             }
         }
+        // The accounts stay where their files do: by them the next probe finds both.
+        if let serverError {
+            let names = tenants.map(\.email).joined(separator: ", ")
+            return stuck + [
+                "the accounts \(names) and their files, as the server does not answer (\(serverError)): `atoll isolation clean` takes them away"
+            ]
+        }
         for tenant in tenants {
-            _ = try await server.send(
+            _ = try? await server.send(
                 ProbeRequest(.delete, "/auth/v1/admin/users/\(tenant.userID)", as: .service), by: client)
         }
         let platform = catalog.relations.filter {
@@ -150,6 +163,11 @@ struct ProbeTraces {
                 guard let bucket = row["id"].string else { continue }
                 _ = try await server.send(
                     ProbeRequest(.delete, "/storage/v1/bucket/\(encoded(bucket))", as: .service), by: client)
+            }
+            // The collections that the project shares out belong to no tenant.
+            for name in ["shared", "lent"].map({ "\($0)-\(tenant.marker)" }) {
+                _ = try await server.send(
+                    ProbeRequest(.delete, "/vectors/v1/collections/\(name)", as: .service), by: client)
             }
         }
     }

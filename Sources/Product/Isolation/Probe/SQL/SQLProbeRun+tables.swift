@@ -21,32 +21,47 @@ extension SQLProbeRun {
                 table, .read, caller, "select * from \(table.quotedName) where \(key)", identity, count: \.rowCount)
             if let column = table.changeableColumn(by: Self.role(of: caller)) {
                 let change = "update \(table.quotedName) set \(quoteIdentifier(column)) = \(quoteIdentifier(column))"
-                try await damage(table, .update, caller, change, key, identity)
+                try await damage(table, .update, caller, addressed(table, change, key), key, identity)
             }
-            try await damage(table, .delete, caller, "delete from \(table.quotedName)", key, identity)
+            try await damage(
+                table, .delete, caller, addressed(table, "delete from \(table.quotedName)", key), key, identity)
             try await insert(table, caller, &own, foreign)
         }
+        try await upsert(table, &own, foreign, key)
         try await move(table, own, foreign)
         try await reference(table, &own, foreign)
     }
 
+    /// A statement for the row alone, and for all rows that policies let through: without a condition no right to select is needed.
+    private func addressed(_ table: Catalog.Relation, _ statement: String, _ key: String) -> [String] {
+        ["\(statement) where \(key)"] + (isSmall(table) ? [statement] : [])
+    }
+
     /// Changes the other's row by its key, then all rows that the policies let through: without a condition no right to
     /// select is needed, and so its policies do not help.
+    ///
+    /// - Parameter statements: the one that names the row first.
     mutating func damage(
-        _ table: Catalog.Relation, _ action: Crossing.Action, _ caller: Crossing.Caller, _ statement: String,
+        _ table: Catalog.Relation, _ action: Crossing.Action, _ caller: Crossing.Caller, _ statements: [String],
         _ key: String, _ tenant: ProbeTenant?
     ) async throws {
         let version = "select string_agg(ctid::text || tableoid::text, ',') from \(table.quotedName) where \(key)"
-        guard case .success(let before) = try await attempt(version, as: nil) else { return }
-        let addressed = "\(statement) where \(key)"
-        for statement in [addressed] + (isSmall(table) ? [statement] : []) {
-            let after = try await attempt(statement, as: tenant, visitor: caller == .visitor, then: version)
+        for statement in statements {
+            let isVisitor = caller == .visitor
+            var tried = try await attempts(
+                statement, as: tenant, visitor: isVisitor, first: [version], then: [version])
+            if statement != statements.first, case .failure(let error) = tried, Self.untriedReason(error) != nil {
+                // It may be one's own row that a key or a trigger keeps: once more without them, as policies alone are asked about.
+                let ungoverned = "select set_config('session_replication_role', 'replica', true)"
+                tried = try await attempts(
+                    statement, as: tenant, visitor: isVisitor, first: [version, ungoverned], then: [version])
+            }
             var outcome = Crossing.Outcome.held
-            switch after {
-            case .success(let row): if row.onlyRow?[0] != before.onlyRow?[0] { outcome = .leaked }
+            switch tried {
+            case .success(let results):
+                if results.first?.onlyRow?[0] != results.last?.onlyRow?[0] { outcome = .leaked }
             case .failure(let error):
-                // Without a condition it may be one's own row that the constraint keeps.
-                if statement == addressed, Self.passedPolicies(error) {
+                if action != .upsert, statement == statements.first, Self.passedPolicies(error) {
                     outcome = .leaked
                 } else if let reason = Self.untriedReason(error) {
                     outcome = .untried(reason)
@@ -66,34 +81,28 @@ extension SQLProbeRun {
         var forger = foreign
         let scope = foreign.scopeValues(of: table)
         let statement = forger.insertion(into: table, by: Self.role(of: caller), returning: false)
-        let before = try await rows(of: table, scope)
-        let outcome = try await attempt(
-            statement, as: caller == .member ? own.tenant : nil, visitor: caller == .visitor,
-            // A trigger may have made it the caller's own, which is no leak.
-            then: scope.isEmpty ? nil : countQuery(table, scope))
-        let leaked: Bool
-        switch outcome {
-        case .success(let result): leaked = scope.isEmpty || (result.onlyRow?[0].int ?? 0) > before
+        // A trigger may have made it the caller's own, which is no leak.
+        let count = scope.isEmpty ? [] : [countQuery(table, scope)]
+        let tried = try await attempts(
+            statement, as: caller == .member ? own.tenant : nil, visitor: caller == .visitor, first: count, then: count)
+        var outcome = Crossing.Outcome.held
+        switch tried {
+        case .success(let results):
+            if scope.isEmpty || (results.last?.onlyRow?[0].int ?? 0) > (results.first?.onlyRow?[0].int ?? 0) {
+                outcome = .leaked
+            }
         case .failure(let error):
-            leaked = Self.passedPolicies(error)
-            if !leaked, let reason = Self.untriedReason(error) {
-                crossings.append(crossing("sql", table.qualifiedName, .insert, caller, .untried(reason), statement))
-                return
+            if Self.passedPolicies(error) {
+                outcome = .leaked
+            } else if let reason = Self.untriedReason(error) {
+                outcome = .untried(reason)
             }
         }
-        crossings.append(
-            crossing("sql", table.qualifiedName, .insert, caller, leaked ? .leaked : .held, statement, own.tenant))
+        crossings.append(crossing("sql", table.qualifiedName, .insert, caller, outcome, statement, own.tenant))
     }
 
     func countQuery(_ table: Catalog.Relation, _ scope: [String: String]) -> String {
         "select count(*) from \(table.quotedName) where \(table.condition(scope))"
-    }
-
-    func rows(of table: Catalog.Relation, _ scope: [String: String]) async throws -> Int {
-        guard !scope.isEmpty, case .success(let result) = try await attempt(countQuery(table, scope), as: nil) else {
-            return 0
-        }
-        return result.onlyRow?[0].int ?? 0
     }
 
     /// One's own rows, given to the other tenant.
@@ -106,12 +115,13 @@ extension SQLProbeRun {
                 continue
             }
             let change = "update \(table.quotedName) set \(quoteIdentifier(column)) = \(quoteLiteral(value))"
-            let before = try await rows(of: table, [column: value])
-            for statement in ["\(change) where \(key)"] + (isSmall(table) ? [change] : []) {
-                let outcome = try await attempt(statement, as: own.tenant, then: countQuery(table, [column: value]))
+            let count = [countQuery(table, [column: value])]
+            for statement in addressed(table, change, key) {
+                let tried = try await attempts(statement, as: own.tenant, visitor: false, first: count, then: count)
                 var leaked = false
-                switch outcome {
-                case .success(let result): leaked = (result.onlyRow?[0].int ?? 0) > before
+                switch tried {
+                case .success(let results):
+                    leaked = (results.last?.onlyRow?[0].int ?? 0) > (results.first?.onlyRow?[0].int ?? 0)
                 case .failure(let error): leaked = Self.passedPolicies(error)
                 }
                 crossings.append(
@@ -134,13 +144,51 @@ extension SQLProbeRun {
             for (column, name) in zip(key.columns, key.targetColumns) {
                 values[column] = theirs[name].flatMap(RowMaker.text)
             }
-            let statement = own.insertion(into: table, values: values, by: "authenticated", returning: false)
-            let outcome = try await attempt(statement, as: own.tenant)
-            let leaked = if case .success = outcome { true } else { false }
-            crossings.append(
-                crossing(
-                    "sql", "\(table.qualifiedName) (\(key.name))", .reference, .member, leaked ? .leaked : .held,
-                    statement, own.tenant))
+            let object = "\(table.qualifiedName) (\(key.name))"
+            if table.allows("INSERT", to: "authenticated") {
+                let statement = own.insertion(into: table, values: values, by: "authenticated", returning: false)
+                try await point(object, statement, own.tenant)
+            }
+            // The row that is there already, turned to the other's.
+            if let mine = own.rows[table.id], let identity = table.identity(of: mine),
+                key.columns.allSatisfy({ table.column($0)?.updaters.contains("authenticated") ?? false }),
+                key.columns.allSatisfy({ values[$0] != nil })
+            {
+                let changes = key.columns.map { "\(quoteIdentifier($0)) = \(quoteLiteral(values[$0] ?? ""))" }
+                let statement = "update \(table.quotedName) set \(changes.joined(separator: ", ")) where \(identity)"
+                try await point(object, statement, own.tenant)
+            }
+        }
+    }
+
+    private mutating func point(_ object: String, _ statement: String, _ tenant: ProbeTenant) async throws {
+        var outcome = Crossing.Outcome.held
+        switch try await attempt(statement, as: tenant) {
+        case .success(let result): if result.affectedRows > 0 { outcome = .leaked }
+        case .failure(let error):
+            // Unique keys are looked at before foreign ones: whether the row may point there was not asked.
+            if error.sqlState == "23505" { outcome = .untried(error.message) }
+        }
+        crossings.append(crossing("sql", object, .reference, .member, outcome, statement, tenant))
+    }
+
+    /// An insert that takes the place of the other's row, or is left out because of it.
+    mutating func upsert(_ table: Catalog.Relation, _ own: inout RowMaker, _ foreign: RowMaker, _ key: String)
+        async throws
+    {
+        guard let theirs = foreign.rows[table.id], table.allows("INSERT", to: "authenticated"),
+            let column = table.changeableColumn(by: "authenticated"),
+            table.primaryKey.allSatisfy({ table.column($0)?.inserters.contains("authenticated") ?? false })
+        else { return }
+        let values = Dictionary(
+            table.primaryKey.compactMap { name in theirs[name].flatMap(RowMaker.text).map { (name, $0) } }
+        ) { first, _ in first }
+        let insert = own.insertion(into: table, values: values, by: "authenticated", returning: false)
+        let target = table.primaryKey.map(quoteIdentifier).joined(separator: ", ")
+        let name = quoteIdentifier(column)
+        for action in ["do update set \(name) = excluded.\(name)", "do nothing"] {
+            try await damage(
+                table, .upsert, .member, [insert + " on conflict (\(target)) \(action)"], key, own.tenant)
         }
     }
 

@@ -12,14 +12,9 @@ extension SQLProbeRun {
         }
     }
 
+    /// Kept for the rest of the transaction; a view that cannot be refreshed is swept as it is.
     func refresh(_ view: Catalog.Relation) async throws {
-        // Kept for the rest of the transaction; a view that cannot be refreshed is swept as it is.
-        do {
-            try await transaction.run(["savepoint refreshed"])
-            try await transaction.run([PostgresQuery(sql: "refresh materialized view \(view.quotedName)")])
-        } catch {
-            try await transaction.run(["rollback to savepoint refreshed"])
-        }
+        _ = try await attempt("refresh materialized view \(view.quotedName)", as: nil)
     }
 
     mutating func sweep(

@@ -25,16 +25,17 @@ struct SQLProbeRun {
     }
 
     mutating func run() async throws -> SQLProbe.Outcome {
+        progress.begin("sql rows")
         let mine = try await makeTenant("probe-a")
         let other = try await makeTenant("probe-b")
         var own = RowMaker(catalog: catalog, tenant: mine)
         var foreign = RowMaker(catalog: catalog, tenant: other)
         let run = self
         let filler = RowFiller { statement in try await run.attempt(statement, as: nil) }
-        for table in catalog.inOrderOfKeys(tables) {
+        for table in catalog.withTargets(tables) {
             if let reason = try await filler.fill(table, &own) { unfilled[table.id] = reason }
             // What is nobody's is made once and stands for both.
-            if !catalog.isScoped(table), !Catalog.platformSchemas.contains(table.schema) {
+            if catalog.isShared(table) {
                 foreign.rows[table.id] = own.rows[table.id]
             } else if let reason = try await filler.fill(table, &foreign) {
                 unfilled[table.id] = reason
@@ -49,19 +50,20 @@ struct SQLProbeRun {
             try progress.step("sql", done, of: total)
         }
         for table in tables {
-            try await cross(table, &own, foreign)
             try step()
+            try await cross(table, &own, foreign)
         }
-        try await crossFiles(mine, other)
         try step()
+        try await crossFiles(mine, other)
+        try await crossTopics(mine, other)
         for view in views where view.kind == .materializedView { try await refresh(view) }
         for view in views {
-            for caller in [Crossing.Caller.member, .visitor] { try await sweep(view, caller, mine, other) }
             try step()
+            for caller in [Crossing.Caller.member, .visitor] { try await sweep(view, caller, mine, other) }
         }
         for function in functions {
-            try await call(function, mine, other, foreign)
             try step()
+            try await call(function, mine, other, foreign)
         }
         return SQLProbe.Outcome(crossings: crossings, quietFunctions: quietFunctions)
     }
@@ -88,46 +90,52 @@ struct SQLProbeRun {
     /// - Parameters:
     ///   - tenant: whose member asks; nil with `visitor` false for the probe itself, whose work stays.
     ///   - first: what the probe does before, undone too.
-    ///   - then: what the probe asks afterwards; its result is returned instead.
     func attempt(
-        _ statement: String, as tenant: ProbeTenant?, visitor: Bool = false, first: String? = nil, then: String? = nil
+        _ statement: String, as tenant: ProbeTenant?, visitor: Bool = false, first: String? = nil
     ) async throws -> Result<PostgresResult, PostgresError> {
         let results = try await attempts(
-            statement, as: tenant, visitor: visitor, first: first.map { [$0] } ?? [], then: then.map { [$0] } ?? [])
+            statement, as: tenant, visitor: visitor, first: first.map { [$0] } ?? [], then: [])
         return results.flatMap { results in
             results.last.map(Result.success) ?? .failure(PostgresError(.misuse, "nothing was answered"))
         }
     }
 
-    /// As ``attempt(_:as:visitor:first:then:)``, with any number of statements before and after.
+    /// As ``attempt(_:as:visitor:first:)``, with any number of statements before and, with all rights again, after.
     ///
     /// - Returns: the results of `first`, of the statement, and of `then`.
     func attempts(
         _ statement: String, as tenant: ProbeTenant?, visitor: Bool, first: [String], then: [String]
     ) async throws -> Result<[PostgresResult], PostgresError> {
         try progress.check()
+        func once(_ sql: String) -> PostgresQuery {
+            var query = PostgresQuery(sql: sql)
+            query.isPrepared = false
+            return query
+        }
         let stays = tenant == nil && !visitor
         let claims = tenant?.claims.text ?? #"{"role": "anon"}"#
         var queries: [PostgresQuery] = ["savepoint attempt"]
-        queries += first.map { PostgresQuery(sql: $0) }
+        queries += first.map(once)
         if !stays {
             queries.append(
                 "select set_config('role', \(tenant == nil ? "anon" : "authenticated"), true), set_config('request.jwt.claims', \(claims), true)"
             )
         }
         let place = queries.count
-        queries.append(PostgresQuery(sql: statement))
+        queries.append(once(statement))
         if !then.isEmpty {
             queries.append("select set_config('role', 'none', true)")
-            queries += then.map { PostgresQuery(sql: $0) }
+            queries += then.map(once)
         }
+        // Released too, lest the savepoints of thousands of attempts stand in each other, which makes every look at a row slower.
+        if !stays { queries.append("rollback to savepoint attempt") }
+        queries.append("release savepoint attempt")
         do {
-            let results = try await transaction.run(queries)
-            try await transaction.run([stays ? "release savepoint attempt" : "rollback to savepoint attempt"])
+            let results = try await transaction.run(queries).dropLast(stays ? 1 : 2)
             return .success(
                 Array(results[1..<(1 + first.count)]) + [results[place]] + Array(results.suffix(then.count)))
         } catch {
-            try await transaction.run(["rollback to savepoint attempt"])
+            try await transaction.run(["rollback to savepoint attempt", "release savepoint attempt"])
             return .failure(error)
         }
     }
