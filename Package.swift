@@ -186,7 +186,10 @@ let package = Package(
             ]),
         tests(
             "IsolationTests",
-            ["Isolation", "Postgres", "EventLoop", "Platform", "Primitives", "PlatformTestSupport", "TestSupport"]),
+            [
+                "Isolation", "Postgres", "EventLoop", "Platform", "Processes", "Primitives", "PlatformTestSupport",
+                "TestSupport",
+            ]),
         tests(
             "VectorsTests",
             [

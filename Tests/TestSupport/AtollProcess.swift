@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
 package import Primitives
-internal import Processes
+package import Processes
 internal import Synchronization
 
 /// The built program, serving a project folder of its own on free ports.
@@ -137,6 +137,16 @@ package final class AtollProcess: Sendable {
             throw AtollProcessError(description: "atoll \(arguments.joined(separator: " ")): \(result.output)")
         }
         return result.output
+    }
+
+    /// Begins another command of the program on the project, to be waited for and signalled; what it prints goes to `output`.
+    package func begin(_ arguments: [String], output: String) throws -> ChildProcess {
+        let file = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        defer { close(file) }
+        var invocation = try invocation(arguments, deathSignal: SIGKILL)
+        invocation.output = .descriptor(file)
+        invocation.errors = .descriptor(file)
+        return try ChildProcess.start(invocation)
     }
 
     /// Ends the server as a power cut would.

@@ -116,6 +116,44 @@ struct HTTPLeak: Sendable {
                 Expected(channel: "rest", object: "public.tasks (tasks_parent_project_fkey)", action: .reference)
             ]),
         HTTPLeak(
+            name: "a row that is turned to another tenant's",
+            sql: """
+                alter table public.tasks add column sister_project uuid references public.projects (id);
+                """,
+            crossings: [
+                Expected(channel: "rest", object: "public.tasks (tasks_sister_project_fkey)", action: .reference)
+            ]),
+        HTTPLeak(
+            name: "a column that is made of others' rows",
+            sql: """
+                create function public.note_neighbours(public.notes) returns text language sql stable security definer
+                    set search_path = '' as $$ select string_agg(user_id::text, ', ') from public.notes $$;
+                """,
+            crossings: [Expected(channel: "rest", object: "public.note_neighbours(public.notes)", action: .call)]),
+        HTTPLeak(
+            name: "rows that lead to others' rows",
+            sql: """
+                create function public.related(public.notes) returns setof public.notes language sql stable security definer
+                    set search_path = '' as $$ select * from public.notes $$;
+                """,
+            crossings: [Expected(channel: "rest", object: "public.related(public.notes)", action: .call)]),
+        HTTPLeak(
+            name: "an error that tells who has a value",
+            sql: table(
+                "handles", "for select using (\(own)); for insert to authenticated with check (\(own))",
+                columns: " unique")
+                    + """
+                    create function public.tell_owner() returns trigger language plpgsql security definer set search_path = '' as $$
+                    declare holder uuid;
+                    begin
+                        select user_id into holder from public.handles where title = new.title and user_id <> new.user_id;
+                        if found then raise exception 'this is taken by %', holder using errcode = '23505'; end if;
+                        return new;
+                    end $$;
+                    create trigger tell_owner before insert on public.handles for each row execute function public.tell_owner();
+                    """,
+            crossings: [Expected(channel: "rest", object: "public.handles (handles_title_key)", action: .count)]),
+        HTTPLeak(
             name: "a unique key over all tenants",
             sql: "alter table public.projects add column slug text, add constraint projects_slug_key unique (slug);",
             crossings: [Expected(channel: "rest", object: "public.projects (projects_slug_key)", action: .count)]),

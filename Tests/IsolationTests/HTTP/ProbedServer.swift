@@ -4,6 +4,7 @@ import Isolation
 import Platform
 import Postgres
 import Primitives
+import Processes
 import TestSupport
 
 /// A running server with a project of its own, and its database as the administrator sees it.
@@ -46,6 +47,23 @@ struct ProbedServer: Sendable {
             ).run(quietFunctions: sql.quietFunctions, on: loop, progress: progress)
             return (sql.crossings, http)
         }
+    }
+
+    /// A command under way, and what it has printed.
+    struct Command: Sendable {
+        let process: ChildProcess
+        let file: String
+        var output: String { FileSystem.read(file, maxBytes: 1 << 20) ?? "" }
+    }
+
+    /// Begins a command, and returns when it says that it is at a part of the check.
+    func begin(_ arguments: [String], until part: String) async throws -> Command {
+        let file = "\(atoll.folder)/command.log"
+        let command = Command(process: try atoll.begin(arguments, output: file), file: file)
+        try await eventually("the check is at \(part)", within: .seconds(60)) {
+            command.output.split(separator: "\n").contains { $0 == part } || command.process.reap() != nil
+        }
+        return command
     }
 
     /// Runs statements as the administrator; the first column of the last one's only row.

@@ -47,6 +47,27 @@ extension HTTPProbeRun {
             let source = [("x-amz-copy-source", String(path.dropFirst("/storage/v1/s3".count)))]
             try await attempt("s3", file.title, .copy, signed(.put, stolen, headers: source)) { $0.isSuccess }
         }
+        try await crossParts(file)
+    }
+
+    /// An upload in parts that the other has begun.
+    private mutating func crossParts(_ file: ProbeFile) async throws {
+        let key = file.path("s3", "\(file.folder)/parts-\(other.tenant.marker).bin")
+        let begun = try await send(
+            signed(.post, key, "uploads=", headers: [("content-type", file.type)], as: other))
+        guard begun.isSuccess, let start = begun.text.firstRange(of: "<UploadId>") else { return }
+        let id = encoded(String(begun.text[start.upperBound...].prefix { $0 != "<" }))
+        let bucket = "/storage/v1/s3/\(encoded(file.bucket.id))"
+        try await attempt("s3", file.title, .list, signed(.get, bucket, "uploads=")) { _ in false }
+        let attempts: [(Crossing.Action, ProbeRequest)] = [
+            (.read, signed(.get, key, "uploadId=\(id)")),
+            (.update, signed(.put, key, "partNumber=1&uploadId=\(id)", body: Array("forged".utf8))),
+            (.delete, signed(.delete, key, "uploadId=\(id)")),
+        ]
+        for (action, request) in attempts {
+            try await attempt("s3", file.title, action, request) { $0.isSuccess }
+        }
+        _ = try await send(signed(.delete, key, "uploadId=\(id)", as: other))
     }
 
     private func version(of file: ProbeFile) async -> String? {
@@ -60,7 +81,9 @@ extension HTTPProbeRun {
     /// A request under Signature Version 4 with a user's token. Written apart from the server's own, so that a mistake there is not
     /// made twice.
     private func signed(
-        _ method: HTTPMethod, _ path: String, _ query: String = "", headers: [(String, String)] = [], body: [UInt8] = []
+        _ method: HTTPMethod, _ path: String, _ query: String = "", headers: [(String, String)] = [],
+        body: [UInt8] = [],
+        as session: ProbeSession? = nil
     ) -> ProbeRequest {
         // "2026-01-01T12:00:00..." as "20260101T120000Z"
         let date = Timestamp.now().description.prefix(19).filter { $0 != "-" && $0 != ":" } + "Z"
@@ -69,7 +92,7 @@ extension HTTPProbeRun {
         let fields =
             (headers + [
                 ("host", server.authority), ("x-amz-content-sha256", hash), ("x-amz-date", String(date)),
-                ("x-amz-security-token", mine.token.reveal()),
+                ("x-amz-security-token", (session ?? mine).token.reveal()),
             ]).sorted { $0.0 < $1.0 }
         let names = fields.map(\.0).joined(separator: ";")
         let canonical = """

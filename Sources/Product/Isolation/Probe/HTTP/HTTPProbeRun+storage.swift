@@ -109,13 +109,18 @@ extension HTTPProbeRun {
     }
 
     private mutating func download(_ file: ProbeFile, _ caller: ProbeRequest.Caller) async throws {
-        for prefix in [
+        let requests = [
             "object", "object/authenticated", "object/public", "object/info", "object/info/authenticated",
-            "render/image/authenticated",
-        ] {
-            let request = ProbeRequest(.get, file.path(prefix), as: caller)
-            try await attempt("storage", file.title, .read, request) { $0.isSuccess }
-        }
+            "object/info/public", "render/image/authenticated", "render/image/public",
+        ].map { ProbeRequest(.get, file.path($0), as: caller) }
+        // One row behind: a part and the whole, and what a cache would be asked.
+        let partial = ProbeRequest(.get, file.path("object"), as: caller)
+        try await attempt(
+            "storage", file.title, .read,
+            all: requests + [
+                partial.with("range", "bytes=0-3"), partial.with("if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ]
+        ) { $0.isSuccess }
         try await attempt("storage", file.title, .count, ProbeRequest(.head, file.path("object"), as: caller)) {
             $0.isSuccess
         }

@@ -71,7 +71,7 @@ extension HTTPProbeRun {
         }
         try await embed(table, theirs)
         try await compute(table)
-        try await reference(table)
+        try await reference(table, filler)
         try await guess(table, theirs)
         for caller in [ProbeRequest.Caller.member(mine), .visitor] {
             try await change(table, .update, caller, filler)
@@ -331,7 +331,7 @@ extension HTTPProbeRun {
         guard table.allows("UPDATE", to: "authenticated") else { return }
         for (column, value) in foreign.scopeValues(of: table).sorted(by: { $0.key < $1.key }) {
             guard let mine = own.rows[table.id], let identity = table.identity(of: mine),
-                table.column(column)?.updaters.contains("authenticated") ?? false
+                let place = table.column(column), place.updaters.contains("authenticated"), !place.isGenerated
             else { continue }
             let request = request(.patch, table, key(table, mine), as: .member(self.mine)).json([column: .string(value)]
             )
@@ -345,7 +345,7 @@ extension HTTPProbeRun {
     }
 
     /// One's own row that points at the other's.
-    private mutating func reference(_ table: Catalog.Relation) async throws {
+    private mutating func reference(_ table: Catalog.Relation, _ filler: RowFiller) async throws {
         guard table.allows("INSERT", to: "authenticated") else { return }
         let scope = catalog.scopeColumns(of: table)
         for key in catalog.foreignKeys(of: table) where key.target != table.id {
@@ -356,7 +356,8 @@ extension HTTPProbeRun {
             for (column, name) in zip(key.columns, key.targetColumns) {
                 values[column] = theirs[name].flatMap(RowMaker.text)
             }
-            let body = own.body(for: table, values: values, by: "authenticated")
+            let choices = try await filler.choices(for: table, own, with: values)
+            let body = own.body(for: table, choices: choices, values: values, by: "authenticated")
             let request = request(.post, table, "", as: .member(mine)).json(.object(body))
             let object = "\(table.qualifiedName) (\(key.name))"
             try await attempt("rest", object, .reference, request) { $0.isSuccess }

@@ -27,6 +27,7 @@ extension HTTPProbeRun {
             try await crossCollection(theirs, "another tenant's collection", caller)
         }
         try progress.step("vectors", 1, of: 3)
+        try await crossLookups(theirs)
         // A collection of one's own with the same name: the other's must stay what it is.
         if try await makeCollection(theirs, as: .member(mine)), try await putPoint(theirs, as: mine, 2).isSuccess {
             try await crossPoints(theirs, "a collection of the same name", .member(mine))
@@ -57,6 +58,65 @@ extension HTTPProbeRun {
         }
         _ = try await send(ProbeRequest(.delete, "\(Self.base)/\(shared)", as: .service))
         _ = try await send(ProbeRequest(.delete, "\(Self.base)/\(theirs)", as: other))
+    }
+
+    /// The other's collection as a source for searches in one's own, and its aliases.
+    private mutating func crossLookups(_ theirs: String) async throws {
+        let own = "own-\(mine.tenant.marker)"
+        let title = "another tenant's collection"
+        guard try await makeCollection(own, as: .member(mine)), try await putPoint(own, as: mine, 2).isSuccess else {
+            untried("vectors", title, .embed, "no collection could be made")
+            return
+        }
+        let from: JSON = ["collection": .string(theirs)]
+        let lookups: [(String, JSON)] = [
+            ("/points/recommend", ["positive": [1], "limit": 10, "with_payload": true, "lookup_from": from]),
+            (
+                "/points/query",
+                ["query": ["recommend": ["positive": [1]]], "limit": 10, "with_payload": true, "lookup_from": from]
+            ),
+            ("/points/query", ["query": 1, "limit": 10, "with_payload": true, "lookup_from": from]),
+            (
+                "/points/query",
+                ["prefetch": [["query": 1, "lookup_from": from, "limit": 10]], "query": [1, 0, 0, 0], "limit": 10]
+            ),
+        ]
+        let requests = lookups.map { path, body in
+            ProbeRequest(.post, "\(Self.base)/\(own)\(path)", as: mine).json(body)
+        }
+        try await attempt("vectors", title, .embed, all: requests) { $0.isSuccess }
+        let groups = ProbeRequest(.post, "\(Self.base)/\(own)/points/query/groups", as: mine).json([
+            "query": [1, 0, 0, 0], "group_by": "user_id", "limit": 10, "group_size": 1,
+            "with_lookup": ["collection": .string(theirs), "with_payload": true],
+        ])
+        try await attempt("vectors", title, .embed, groups) { _ in false }
+        // A name that the other's collection goes by as well.
+        let alias = "known-\(other.tenant.marker)"
+        let named = try await send(
+            ProbeRequest(.post, "\(Self.base)/aliases", as: other).json([
+                "actions": [["create_alias": ["collection_name": .string(theirs), "alias_name": .string(alias)]]]
+            ]))
+        if named.isSuccess {
+            let read = ["/points/scroll", "/points/search"].map { path in
+                ProbeRequest(.post, "\(Self.base)/\(alias)\(path)", as: mine).json([
+                    "vector": [1, 0, 0, 0], "limit": 10, "with_payload": true,
+                ])
+            }
+            try await attempt("vectors", "another tenant's alias", .read, all: read) { $0.isSuccess }
+            let there = ProbeRequest(.get, "\(Self.base)/\(alias)", as: other)
+            let changes: [(Crossing.Action, JSON)] = [
+                (.update, ["rename_alias": ["old_alias_name": .string(alias), "new_alias_name": "taken"]]),
+                (.delete, ["delete_alias": ["alias_name": .string(alias)]]),
+            ]
+            for (action, change) in changes {
+                let request = ProbeRequest(.post, "\(Self.base)/aliases", as: mine).json(["actions": [change]])
+                let run = self
+                try await attempt("vectors", "another tenant's alias", action, request) { _ in
+                    try await !run.send(there).isSuccess
+                }
+            }
+        }
+        _ = try await send(ProbeRequest(.delete, "\(Self.base)/\(own)", as: mine))
     }
 
     private func makeCollection(_ name: String, as caller: ProbeRequest.Caller) async throws -> Bool {
@@ -147,6 +207,35 @@ extension HTTPProbeRun {
             ("/points/search/groups", ["vector": vector, "group_by": "kept", "limit": 10, "group_size": 1]),
             ("/points/recommend", ["positive": [1], "limit": 10, "with_payload": true]),
             ("/points/search/batch", ["searches": [["vector": vector, "limit": 10, "with_payload": true]]]),
+            (
+                "/points/query/batch",
+                ["searches": [["query": vector, "limit": 10, "with_payload": true], ["query": 1, "limit": 10]]]
+            ),
+            ("/points/query", ["query": 1, "limit": 10, "with_payload": true]),
+            (
+                "/points/query",
+                [
+                    "prefetch": [["query": vector, "filter": claim, "limit": 10], ["filter": claim, "limit": 10]],
+                    "query": ["fusion": "rrf"], "limit": 10, "with_payload": true,
+                ]
+            ),
+            (
+                "/points/query",
+                [
+                    "query": ["discover": ["target": 1, "context": [["positive": 1, "negative": 1]]]], "limit": 10,
+                    "with_payload": true,
+                ]
+            ),
+            ("/points/query", ["query": ["order_by": "kept"], "limit": 10, "with_payload": true]),
+            ("/points/query", ["query": ["sample": "random"], "limit": 10, "with_payload": true]),
+            ("/points/recommend/batch", ["searches": [["positive": [1], "limit": 10, "with_payload": true]]]),
+            (
+                "/points/recommend/groups",
+                ["positive": [1], "group_by": "kept", "limit": 10, "group_size": 1, "with_payload": true]
+            ),
+            ("/points/discover", ["target": 1, "context": [], "limit": 10, "with_payload": true]),
+            ("/points/search/matrix/pairs", ["sample": 10, "limit": 3, "filter": claim]),
+            ("/points/scroll", ["order_by": "kept", "with_payload": true, "limit": 100]),
             ("/facet", ["key": "kept"]),
             (
                 "/points/scroll",
@@ -156,10 +245,10 @@ extension HTTPProbeRun {
                 ]
             ),
         ]
-        for (path, body) in reads {
-            let request = ProbeRequest(.post, "\(Self.base)/\(name)\(path)", as: caller).json(body)
-            try await attempt("vectors", title, .read, request) { _ in false }
+        let requests = reads.map { path, body in
+            ProbeRequest(.post, "\(Self.base)/\(name)\(path)", as: caller).json(body)
         }
+        try await attempt("vectors", title, .read, all: requests) { _ in false }
         let count = ProbeRequest(.post, "\(Self.base)/\(name)/points/count", as: caller).json([
             "exact": true, "filter": claim,
         ])

@@ -165,10 +165,8 @@ struct ProbeTraces {
                     ProbeRequest(.delete, "/storage/v1/bucket/\(encoded(bucket))", as: .service), by: client)
             }
             // The collections that the project shares out belong to no tenant.
-            for name in ["shared", "lent"].map({ "\($0)-\(tenant.marker)" }) {
-                _ = try await server.send(
-                    ProbeRequest(.delete, "/vectors/v1/collections/\(name)", as: .service), by: client)
-            }
+            _ = try await server.send(
+                ProbeRequest(.delete, "/vectors/v1/collections/shared-\(tenant.marker)", as: .service), by: client)
         }
     }
 }

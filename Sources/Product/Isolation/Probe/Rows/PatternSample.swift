@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// A text that a pattern of a condition matches, as far as the usual forms of patterns go.
-enum PatternSample {
+package enum PatternSample {
     /// A text for `like`: nil where the text has no wildcard.
-    static func like(_ pattern: String, filledWith filling: String) -> String? {
+    package static func like(_ pattern: String, filledWith filling: String) -> String? {
         guard pattern.contains(where: { $0 == "%" || $0 == "_" }) else { return nil }
         return pattern.reduce(into: "") { text, character in
             switch character {
@@ -18,7 +18,7 @@ enum PatternSample {
     /// A text for a regular expression: literals, classes, groups, alternatives and repetitions; nil for what is none, or has more in it.
     ///
     /// - Parameter seed: other texts come of other seeds, where the expression leaves a choice.
-    static func regularExpression(_ pattern: String, seed: Int) -> String? {
+    package static func regularExpression(_ pattern: String, seed: Int) -> String? {
         guard pattern.contains(where: { "^$[(\\*+?{.".contains($0) }) else { return nil }
         var reader = Reader(rest: pattern[...], seed: seed)
         guard let text = reader.alternatives(), reader.rest.isEmpty else { return nil }

@@ -11,6 +11,15 @@ struct RowFiller {
     /// How often a row is thought up anew.
     private static let maxTries = 24
 
+    /// Which options go with values that a row must hold; nil where those of an earlier row do.
+    func choices(
+        for table: Catalog.Relation, _ maker: RowMaker, with values: [String: String]
+    ) async throws -> [String: Int]? {
+        let isChecked = table.checks.values.contains { $0.mentions(anyOf: Set(values.keys)) }
+        guard isChecked else { return nil }
+        return try await RowSolver(table, maker, values: values).choices(by: run)
+    }
+
     /// - Returns: why there is no row, or nil.
     func fill(_ table: Catalog.Relation, _ maker: inout RowMaker) async throws -> String? {
         // The platform makes its own with the account.

@@ -24,13 +24,17 @@ extension RowMaker {
         } else if let width = column.compositeWidth {
             found = ["(" + String(repeating: ",", count: width - 1) + ")"]
         } else {
-            found = candidates(ofType: column.baseType ?? column.type, Self.conditions(on: column, in: table))
+            found = candidates(
+                ofType: column.baseType ?? column.type, Self.conditions(on: column, in: table),
+                isUnique: isUnique(column, in: table))
         }
         var seen: Set<String> = []
         return found.filter { seen.insert($0).inserted }
     }
 
-    private func candidates(ofType full: String, _ conditions: [SQLExpression]) -> [String] {
+    private func candidates(
+        ofType full: String, _ conditions: [SQLExpression], isUnique: Bool = false
+    ) -> [String] {
         let strings = conditions.flatMap(\.strings)
         let numbers = conditions.flatMap(\.numbers)
         if full.hasSuffix("[]") { return arrays(of: String(full.dropLast(2)), conditions) }
@@ -40,17 +44,21 @@ extension RowMaker {
         switch type {
         case "uuid": return [UUID.random().description]
         case "boolean": return ["true", "false"]
-        case "smallint": return ["\(10_000 + (base + serial) % 20_000)", "1", "0", "50", "100"] + Self.around(numbers)
-        case "integer":
-            return ["\(1_000_000_000 + (base + serial) % 1_000_000_000)", "1", "0", "50", "100"] + Self.around(numbers)
-        case "bigint":
-            return ["\(1_000_000_000_000 + (base + serial) % 1_000_000_000_000_000)", "1", "0", "50", "100"]
-                + Self.around(numbers)
+        case "smallint", "integer", "bigint":
+            // A number that is unique is one that the project's own rows will hardly have.
+            let (start, room) =
+                type == "smallint"
+                ? (10_000, 20_000)
+                : type == "integer" ? (1_000_000_000, 1_000_000_000) : (1_000_000_000_000, 1_000_000_000_000_000)
+            let far = isUnique ? ["\(start + (base + serial) % room)"] : []
+            return far + ["2", "1", "0", "50", "100"] + Self.around(numbers)
         case "numeric", "real", "double precision", "money":
-            return ["\(serial)", "1", "0", "50", "100", "0.5"] + Self.around(numbers)
+            return (isUnique ? ["\((base + serial) % 1_000_000)"] : [])
+                + ["2", "1", "0", "50", "100", "0.5"] + Self.around(numbers)
         case "json", "jsonb", "jsonpath": return documents(strings, isPath: type == "jsonpath")
         case "timestamp with time zone", "timestamp without time zone", "timestamp", "date":
-            return ["now", "tomorrow", "yesterday", day, "2026-01-01"] + strings.filter { $0.contains("-") }
+            return (isUnique ? [day] : []) + ["now", "tomorrow", "yesterday", day, "2026-01-01"]
+                + strings.filter { $0.contains("-") }
         case "time with time zone", "time without time zone", "time": return ["12:00", "13:00", "11:00"]
         case "interval": return ["1 hour", "2 hours", "1 day", "0", "30 days"]
         case "bytea": return octets(numbers)

@@ -98,10 +98,11 @@ struct RowMaker {
 
     /// A new row as the body of a request; its parameters are those of ``row(for:choices:values:by:)``.
     mutating func body(
-        for table: Catalog.Relation, values: [String: String] = [:], by role: String? = nil
+        for table: Catalog.Relation, choices: [String: Int]? = nil, values: [String: String] = [:],
+        by role: String? = nil
     ) -> JSONObject {
         JSONObject(
-            row(for: table, values: values, by: role).map { column, literal in
+            row(for: table, choices: choices, values: values, by: role).map { column, literal in
                 (column.name, literal.map { Self.json($0, column) } ?? .null)
             })
     }
@@ -172,7 +173,7 @@ struct RowMaker {
         return isText(column) || isUnique(column, in: table) ? values + [.null] : [.null] + values
     }
 
-    private func isUnique(_ column: Catalog.Column, in table: Catalog.Relation) -> Bool {
+    func isUnique(_ column: Catalog.Column, in table: Catalog.Relation) -> Bool {
         catalog.linking.uniqueColumns[table.id]?.contains(column.name) ?? false
     }
 

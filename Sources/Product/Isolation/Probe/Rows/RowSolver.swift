@@ -10,6 +10,8 @@ struct RowSolver {
     private struct Part {
         var columns: [(column: Catalog.Column, options: [RowMaker.Option])] = []
         var conditions: [String] = []
+        /// Generated columns that the conditions speak of, and their expressions.
+        var computed: [(name: String, expression: String)] = []
     }
 
     private let parts: [Part]
@@ -17,16 +19,23 @@ struct RowSolver {
     /// The combinations that are put in the order of likelihood; of more the first that is found is taken.
     private static let mostOrdered = 30_000
 
-    init(_ table: Catalog.Relation, _ maker: RowMaker) {
+    /// - Parameter values: what columns must hold.
+    init(_ table: Catalog.Relation, _ maker: RowMaker, values: [String: String] = [:]) {
         var maker = maker
         maker.advance()
         let fixed = maker.fixedValues(of: table)
-        let generated = table.columns.filter(\.isGenerated).map(\.name)
-        var conditions = (table.checks.values.map { $0 } + [table.partitionCondition].compactMap { $0 })
-            .filter { !$0.mentions(anyOf: generated) }
-            .map { condition in
-                (columns: Set(table.columns.map(\.name).filter(condition.mentions)), text: condition.text)
-            }
+        let generated = table.columns.filter(\.isGenerated).map { column in
+            (name: column.name, expression: SQLExpression(column.defaultValue ?? "null"))
+        }
+        let names = table.columns.map(\.name)
+        var conditions = (table.checks.values.map { $0 } + [table.partitionCondition].compactMap { $0 }).map {
+            condition in
+            let sources = generated.filter { condition.mentions($0.name) }.map(\.expression)
+            return (
+                columns: Set(names.filter { name in ([condition] + sources).contains { $0.mentions(name) } }),
+                text: condition.text
+            )
+        }
         for column in table.columns where !column.isGenerated {
             conditions += column.domainConditions.map {
                 (columns: [column.name], text: $0.replacingValue(with: quoteIdentifier(column.name)))
@@ -46,10 +55,12 @@ struct RowSolver {
         let solved = maker
         parts = groups.map { group in
             Part(
-                columns: table.columns.filter { group.columns.contains($0.name) }.map { column in
-                    (column, solved.options(for: column, in: table, fixed: fixed[column.name]))
-                }, conditions: group.texts)
-        }
+                columns: table.columns.filter { group.columns.contains($0.name) && !$0.isGenerated }.map { column in
+                    let options = values[column.name].map { [RowMaker.Option.text($0)] }
+                    return (column, options ?? solved.options(for: column, in: table, fixed: fixed[column.name]))
+                }, conditions: group.texts,
+                computed: generated.filter { group.columns.contains($0.name) }.map { ($0.name, $0.expression.text) })
+        }.filter { !$0.columns.isEmpty }
     }
 
     /// The options that satisfy everything that can be satisfied, by columns and their places in the lists.
@@ -96,6 +107,9 @@ struct RowSolver {
                 "(values \(values.joined(separator: ", "))) as l\(index) (\"place \(index)\", \(quoteIdentifier(entry.column.name)))"
             )
             places.append("\"place \(index)\"")
+        }
+        lists += part.computed.enumerated().map { index, column in
+            "lateral (select \(column.expression)) as g\(index) (\(quoteIdentifier(column.name)))"
         }
         // Null satisfies a check.
         let condition = part.conditions.map { "(\($0)) is not false" }.joined(separator: " and ")

@@ -7,7 +7,12 @@ extension SQLProbeRun {
     mutating func call(
         _ function: Catalog.Function, _ mine: ProbeTenant, _ other: ProbeTenant, _ foreign: RowMaker
     ) async throws {
-        let statement = "select to_jsonb(r)::text from \(function.call(naming: other)) as r"
+        var statement = "select to_jsonb(r)::text from \(function.call(naming: other)) as r"
+        // A function of a row is asked about one's own, whose column it is to the API.
+        if let table = tables.first(where: { [$0.rowType] == function.argumentTypes }) {
+            let name = "\(quoteIdentifier(function.schema)).\(quoteIdentifier(function.name))"
+            statement = "select to_jsonb(\(name)(t))::text from \(table.quotedName) as t"
+        }
         var isQuiet = true
         for caller in [Crossing.Caller.member, .visitor] where function.callers.contains(Self.role(of: caller)) {
             let tenant = caller == .member ? mine : nil
@@ -28,11 +33,9 @@ extension SQLProbeRun {
                     if try await changes(statement, tenant, caller, foreign) { outcome = .leaked }
                 }
             case .failure(let error):
-                if let reason = Self.untriedReason(error) {
-                    outcome = .untried(reason)
-                    // What it would have done is not known.
-                    isQuiet = false
-                }
+                outcome = self.outcome(of: error, statement)
+                // What it would have done is not known.
+                if Self.untriedReason(error) != nil { isQuiet = false }
             }
             crossings.append(crossing("sql", function.signature, .call, caller, outcome, statement, tenant))
         }

@@ -61,11 +61,9 @@ extension SQLProbeRun {
             case .success(let results):
                 if results.first?.onlyRow?[0] != results.last?.onlyRow?[0] { outcome = .leaked }
             case .failure(let error):
-                if action != .upsert, statement == statements.first, Self.passedPolicies(error) {
-                    outcome = .leaked
-                } else if let reason = Self.untriedReason(error) {
-                    outcome = .untried(reason)
-                }
+                // Without a condition it may be one's own row that a constraint keeps.
+                let passing = action != .upsert && statement == statements.first
+                outcome = self.outcome(of: error, statement, passing: passing)
             }
             crossings.append(crossing("sql", table.qualifiedName, action, caller, outcome, statement, tenant))
         }
@@ -92,11 +90,7 @@ extension SQLProbeRun {
                 outcome = .leaked
             }
         case .failure(let error):
-            if Self.passedPolicies(error) {
-                outcome = .leaked
-            } else if let reason = Self.untriedReason(error) {
-                outcome = .untried(reason)
-            }
+            outcome = self.outcome(of: error, statement, passing: true)
         }
         crossings.append(crossing("sql", table.qualifiedName, .insert, caller, outcome, statement, own.tenant))
     }
@@ -111,22 +105,23 @@ extension SQLProbeRun {
     ) async throws {
         guard let mine = own.rows[table.id], let key = table.identity(of: mine) else { return }
         for (column, value) in foreign.scopeValues(of: table).sorted(by: { $0.key < $1.key }) {
-            guard table.columns.contains(where: { $0.name == column && $0.updaters.contains("authenticated") }) else {
+            guard let place = table.column(column), place.updaters.contains("authenticated"), !place.isGenerated else {
                 continue
             }
             let change = "update \(table.quotedName) set \(quoteIdentifier(column)) = \(quoteLiteral(value))"
             let count = [countQuery(table, [column: value])]
             for statement in addressed(table, change, key) {
                 let tried = try await attempts(statement, as: own.tenant, visitor: false, first: count, then: count)
-                var leaked = false
+                var outcome = Crossing.Outcome.held
                 switch tried {
                 case .success(let results):
-                    leaked = (results.last?.onlyRow?[0].int ?? 0) > (results.first?.onlyRow?[0].int ?? 0)
-                case .failure(let error): leaked = Self.passedPolicies(error)
+                    if (results.last?.onlyRow?[0].int ?? 0) > (results.first?.onlyRow?[0].int ?? 0) {
+                        outcome = .leaked
+                    }
+                case .failure(let error): outcome = self.outcome(of: error, statement, passing: true)
                 }
                 crossings.append(
-                    crossing(
-                        "sql", table.qualifiedName, .move, .member, leaked ? .leaked : .held, statement, own.tenant))
+                    crossing("sql", table.qualifiedName, .move, .member, outcome, statement, own.tenant))
             }
         }
     }
@@ -146,7 +141,9 @@ extension SQLProbeRun {
             }
             let object = "\(table.qualifiedName) (\(key.name))"
             if table.allows("INSERT", to: "authenticated") {
-                let statement = own.insertion(into: table, values: values, by: "authenticated", returning: false)
+                let choices = try await filler.choices(for: table, own, with: values)
+                let statement = own.insertion(
+                    into: table, choices: choices, values: values, by: "authenticated", returning: false)
                 try await point(object, statement, own.tenant)
             }
             // The row that is there already, turned to the other's.
@@ -166,8 +163,12 @@ extension SQLProbeRun {
         switch try await attempt(statement, as: tenant) {
         case .success(let result): if result.affectedRows > 0 { outcome = .leaked }
         case .failure(let error):
-            // Unique keys are looked at before foreign ones: whether the row may point there was not asked.
-            if error.sqlState == "23505" { outcome = .untried(error.message) }
+            outcome = self.outcome(of: error, statement)
+            // The foreign key's own refusal is an answer. A check that ties it to other columns asks for another row, which the
+            // insert has made.
+            if error.sqlState == "23503" || (error.sqlState == "23514" && statement.hasPrefix("update")) {
+                outcome = .held
+            }
         }
         crossings.append(crossing("sql", object, .reference, .member, outcome, statement, tenant))
     }
@@ -203,7 +204,7 @@ extension SQLProbeRun {
                 crossing(
                     "sql", table.qualifiedName, action, caller, count(result) > 0 ? .leaked : .held, statement, tenant))
         case .failure(let error):
-            let outcome = Self.untriedReason(error).map { Crossing.Outcome.untried($0) } ?? .held
+            let outcome = self.outcome(of: error, statement)
             crossings.append(crossing("sql", table.qualifiedName, action, caller, outcome, statement, tenant))
         }
     }

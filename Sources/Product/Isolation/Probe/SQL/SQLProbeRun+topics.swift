@@ -41,11 +41,7 @@ extension SQLProbeRun {
         case .success(let results):
             if let result = results.last, max(result.rowCount, result.affectedRows) > 0 { outcome = .leaked }
         case .failure(let error):
-            if Self.passedPolicies(error) {
-                outcome = .leaked
-            } else if let reason = Self.untriedReason(error) {
-                outcome = .untried(reason)
-            }
+            outcome = self.outcome(of: error, statement, passing: true)
         }
         crossings.append(crossing("realtime", object, action, caller, outcome, statement, mine))
     }

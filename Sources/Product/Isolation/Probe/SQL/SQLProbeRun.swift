@@ -13,6 +13,8 @@ struct SQLProbeRun {
     /// Why a table has no rows to try.
     var unfilled: [Int: String] = [:]
     var quietFunctions: Set<Int> = []
+    /// What only the other tenant has.
+    private var otherMarks: [String] = []
 
     init(
         _ transaction: PostgresTransaction, catalog: Catalog, settings: LintSettings, progress: ProbeProgress
@@ -28,10 +30,10 @@ struct SQLProbeRun {
         progress.begin("sql rows")
         let mine = try await makeTenant("probe-a")
         let other = try await makeTenant("probe-b")
+        otherMarks = other.marks
         var own = RowMaker(catalog: catalog, tenant: mine)
         var foreign = RowMaker(catalog: catalog, tenant: other)
-        let run = self
-        let filler = RowFiller { statement in try await run.attempt(statement, as: nil) }
+        let filler = filler
         for table in catalog.withTargets(tables) {
             if let reason = try await filler.fill(table, &own) { unfilled[table.id] = reason }
             // What is nobody's is made once and stands for both.
@@ -66,6 +68,12 @@ struct SQLProbeRun {
             try await call(function, mine, other, foreign)
         }
         return SQLProbe.Outcome(crossings: crossings, quietFunctions: quietFunctions)
+    }
+
+    /// Makes rows that stay for the transaction.
+    var filler: RowFiller {
+        let run = self
+        return RowFiller { statement in try await run.attempt(statement, as: nil) }
     }
 
     private func makeTenant(_ name: String) async throws -> ProbeTenant {
@@ -157,6 +165,17 @@ struct SQLProbeRun {
         case "57014": "it took too long"
         default: error.message
         }
+    }
+
+    /// What a refusal comes to.
+    ///
+    /// - Parameter passing: whether a refusal by a constraint shows that the policies let the statement through.
+    func outcome(of error: PostgresError, _ statement: String, passing: Bool = false) -> Crossing.Outcome {
+        let words = [error.message, error.detail, error.hint].compactMap { $0 }.joined(separator: "\n")
+        // An error that names what was not asked for tells it.
+        if otherMarks.contains(where: { words.contains($0) && !statement.contains($0) }) { return .leaked }
+        if passing, Self.passedPolicies(error) { return .leaked }
+        return Self.untriedReason(error).map { .untried($0) } ?? .held
     }
 
     // MARK: Words
