@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import EventLoop
+import Foundation
 import Isolation
 import PlatformTestSupport
 import Postgres
@@ -76,6 +77,18 @@ import Testing
     @Test func atLeastFortyLeaksArePlanted() {
         #expect(PlantedLeak.all.count >= 40)
         #expect(Set(PlantedLeak.all.map(\.name)).count == PlantedLeak.all.count)
+    }
+
+    @Test func thePageListsThem() throws {
+        let page = try String(contentsOfFile: "docs/isolation.md", encoding: .utf8)
+        for leak in PlantedLeak.all { #expect(page.contains("\n- \(leak.name): `\(leak.finding)`\n"), "\(leak.name)") }
+        let others = SQLProbeTests.leaks.map(\.name) + (HTTPLeak.all + HTTPLeak.platform).map(\.name)
+        for name in others { #expect(page.contains("\n- \(name)\n"), "\(name)") }
+        for count in [PlantedLeak.all.count, SQLProbeTests.leaks.count, HTTPLeak.all.count + HTTPLeak.platform.count] {
+            #expect(
+                page.contains("\(count) are found by lints") || page.contains("\n\(count) by what is tried"), "\(count)"
+            )
+        }
     }
 
     @Test func everyLintHasANumberAndANameOfItsOwn() {

@@ -5,6 +5,7 @@ internal import HTTPClient
 internal import Isolation
 internal import Platform
 internal import Primitives
+internal import Processes
 
 /// `atoll isolation check` and `atoll db advisors`
 enum IsolationCommands {
@@ -49,9 +50,20 @@ enum IsolationCommands {
         }
         line.end()
         let format = invocation.value("format").flatMap(IsolationReport.Format.init(rawValue:)) ?? .table
-        Output.print(report.text(format))
+        Output.print(report.text(format, sources: sources(of: database.project)))
         if invocation.has("complete"), !report.isComplete { return 1 }
         return report.fails(at: failureLevel(invocation, otherwise: .error)) ? 1 : 0
+    }
+
+    /// The SQL of the project's migrations; nothing for a database without a project.
+    private static func sources(of project: Project?) -> SchemaSources {
+        guard let folder = project?.folder else { return SchemaSources() }
+        let names = FileSystem.entries(of: "\(folder)/supabase/migrations").filter { $0.hasSuffix(".sql") }.sorted()
+        return SchemaSources(
+            names.compactMap { name in
+                let path = "supabase/migrations/\(name)"
+                return FileSystem.read("\(folder)/\(path)", maxBytes: 8 << 20).map { (path, $0) }
+            })
     }
 
     static func clean(_ invocation: Invocation) throws -> Int32 {

@@ -227,15 +227,93 @@ import Testing
                     let text = "\(error)"
                     #expect(text.contains("public.notes"))
                     #expect(!text.contains("eyJ"))
-                    if format != "junit", let start = text.firstIndex(of: "{") {
-                        let report = try JSON(parsing: String(text[start...]).trimmedEnd)
-                        #expect(report[format == "json" ? "crossings" : "runs"]?.arrayValue?.isEmpty == false)
-                    } else {
-                        #expect(text.contains("<testsuite name=\"rest\""))
+                    switch format {
+                    case "junit": Self.expectJUnit(text)
+                    case "sarif": try Self.expectSARIF(JSON(parsing: Self.document(text)))
+                    default:
+                        let report = try JSON(parsing: Self.document(text))
+                        #expect(report["crossings"]?.arrayValue?.isEmpty == false)
+                        #expect(report["seconds"]?["rest"] != nil)
+                        #expect(report["summary"]?["untried"]?.intValue == 0)
                     }
                 }
             }
+            let advisors = try await server.atoll.command(["db", "advisors", "-o", "json"])
+            #expect(try JSON(parsing: advisors.trimmedEnd).arrayValue?.isEmpty == false)
+            await #expect(throws: AtollProcessError.self) {
+                _ = try await server.atoll.command(["db", "advisors", "--fail-on", "warn"])
+            }
         }
+    }
+
+    /// From the first brace to the last.
+    private static func document(_ text: String) -> String {
+        guard let start = text.firstIndex(of: "{"), let end = text.lastIndex(of: "}"), start < end else { return "" }
+        return String(text[start...end])
+    }
+
+    /// What CI systems rely on: counts that are right, names that are told apart, one failure a test.
+    private static func expectJUnit(_ text: String) {
+        let lines = text.split(separator: "\n")
+        #expect(lines.contains { $0.contains("<testsuite name=\"rest\"") })
+        let tests = lines.filter { $0.contains("<testcase ") }
+        func attribute(_ name: String, of line: Substring) -> String? {
+            line.firstRange(of: " \(name)=\"").map { String(line[$0.upperBound...].prefix { $0 != "\"" }) }
+        }
+        let names = tests.map { "\(attribute("classname", of: $0) ?? "") \(attribute("name", of: $0) ?? "")" }
+        #expect(Set(names).count == names.count)
+        let root = lines.first { $0.contains("<testsuites ") } ?? ""
+        #expect(attribute("tests", of: root) == "\(tests.count)")
+        let failures = lines.count { $0.contains("<failure ") }
+        #expect(failures > 0)
+        #expect(attribute("failures", of: root) == "\(failures)")
+        #expect(attribute("errors", of: root) == "0")
+        let suites = lines.filter { $0.contains("<testsuite ") }
+        let sum = suites.compactMap { attribute("tests", of: $0).flatMap { Int($0) } }.reduce(0, +)
+        #expect(sum == tests.count)
+    }
+
+    /// The required parts of SARIF 2.1.0, and those without which code scanning shows nothing.
+    private static func expectSARIF(_ log: JSON) throws {
+        #expect(log["version"]?.stringValue == "2.1.0")
+        let run = try #require(log["runs"]?.arrayValue?.first)
+        let driver = try #require(run["tool"]?["driver"])
+        #expect(driver["name"]?.stringValue?.isEmpty == false)
+        let rules = (driver["rules"]?.arrayValue ?? []).compactMap { $0["id"]?.stringValue }
+        #expect(Set(rules).count == rules.count)
+        #expect(run["invocations"]?.arrayValue?.first?["executionSuccessful"]?.boolValue == true)
+        let results = run["results"]?.arrayValue ?? []
+        #expect(!results.isEmpty)
+        var fingerprints: Set<String> = []
+        for result in results {
+            let rule = result["ruleId"]?.stringValue ?? ""
+            #expect(rules.indices.contains(result["ruleIndex"]?.intValue ?? -1))
+            #expect(rules[result["ruleIndex"]?.intValue ?? 0] == rule)
+            #expect(["error", "warning", "note", "none"].contains(result["level"]?.stringValue ?? ""))
+            #expect(result["message"]?["text"]?.stringValue?.isEmpty == false)
+            let place = result["locations"]?.arrayValue?.first?["physicalLocation"]
+            let file = place?["artifactLocation"]?["uri"]?.stringValue ?? ""
+            #expect(file.hasPrefix("supabase/") && !file.contains(" "))
+            #expect((place?["region"]?["startLine"]?.intValue ?? 0) >= 1)
+            let print = "\(rule) \(result["partialFingerprints"]?["object/v1"]?.stringValue ?? "")"
+            #expect(fingerprints.insert(print).inserted, "\(print)")
+        }
+        let crossing = results.first { $0["ruleId"]?.stringValue == "crossing" }
+        let place = crossing?["locations"]?.arrayValue?.first?["physicalLocation"]
+        #expect(place?["artifactLocation"]?["uri"]?.stringValue == "supabase/migrations/20260101000000_sound.sql")
+    }
+
+    @Test func aFindingIsShownWhereItsObjectIsMade() {
+        let sources = SchemaSources([
+            ("supabase/migrations/1.sql", "create table public.notes (id int);\n-- notes\nselect 1;"),
+            ("supabase/migrations/2.sql", "create policy p on public.notes;\ninsert into notes values (1);"),
+            ("supabase/migrations/3.sql", "insert into tags values (1);"),
+        ])
+        #expect(sources.place(of: "public.notes") == .init(file: "supabase/migrations/2.sql", line: 1))
+        #expect(sources.place(of: "notes (notes_key)") == .init(file: "supabase/migrations/2.sql", line: 1))
+        #expect(sources.place(of: "public.tags") == .init(file: "supabase/migrations/3.sql", line: 1))
+        #expect(sources.place(of: "public.elsewhere") == .init(file: "supabase/migrations/3.sql", line: 1))
+        #expect(SchemaSources().place(of: "x") == .init(file: "supabase/config.toml", line: 1))
     }
 }
 

@@ -33,7 +33,7 @@ package struct IsolationReport: Sendable {
     /// Whether everything there was to try could be tried.
     package var isComplete: Bool { untried.isEmpty }
 
-    private var untried: [Crossing] {
+    var untried: [Crossing] {
         crossings.filter { if case .untried = $0.outcome { true } else { false } }
     }
 
@@ -43,12 +43,13 @@ package struct IsolationReport: Sendable {
         return !leaks.isEmpty || findings.contains { $0.level >= level }
     }
 
-    package func text(_ format: Format) -> String {
+    /// - Parameter sources: the project's SQL, so that findings can be shown at the lines they come from.
+    package func text(_ format: Format, sources: SchemaSources = SchemaSources()) -> String {
         switch format {
         case .table: table
         case .json: json.text
         case .junit: junit
-        case .sarif: sarif.text
+        case .sarif: sarif(sources).text
         }
     }
 
@@ -68,12 +69,12 @@ package struct IsolationReport: Sendable {
     }
 
     /// Seconds with two decimals.
-    private static func seconds(_ time: Duration) -> String {
+    static func seconds(_ time: Duration) -> String {
         let hundredths = Int(time / .milliseconds(10))
         return "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
     }
 
-    private func count(_ level: Finding.Level) -> Int { findings.filter { $0.level == level }.count }
+    func count(_ level: Finding.Level) -> Int { findings.filter { $0.level == level }.count }
 
     // MARK: Table
 
@@ -155,140 +156,6 @@ package struct IsolationReport: Sendable {
     }
 
     private static func title(_ crossing: Crossing) -> String { "\(crossing.channel) \(crossing.object)" }
-
-    // MARK: JUnit
-
-    /// One suite for the lints, one a channel; as test runners of CI systems read it.
-    private var junit: String {
-        var lines = [#"<?xml version="1.0" encoding="UTF-8"?>"#]
-        let failures = leaks.count + count(.error)
-        lines.append(
-            "<testsuites name=\"isolation\" tests=\"\(crossings.count + Lint.all.count)\" failures=\"\(failures)\" skipped=\"\(untried.count)\">"
-        )
-        lines.append(
-            "  <testsuite name=\"lints\" tests=\"\(Lint.all.count)\" failures=\"\(Set(findings.filter { $0.level == .error }.map(\.lint.id)).count)\">"
-        )
-        for lint in Lint.all {
-            let fired = findings.filter { $0.lint.id == lint.id }
-            let name = "\(lint.id) \(lint.name)"
-            if fired.isEmpty {
-                lines.append("    <testcase classname=\"lints\" name=\"\(Self.escaped(name))\"/>")
-            } else if lint.level == .error {
-                lines.append("    <testcase classname=\"lints\" name=\"\(Self.escaped(name))\">")
-                for finding in fired {
-                    lines.append(
-                        "      <failure message=\"\(Self.escaped(finding.occurrence.detail))\">\(Self.escaped(lint.remediation))</failure>"
-                    )
-                }
-                lines.append("    </testcase>")
-            } else {
-                lines.append("    <testcase classname=\"lints\" name=\"\(Self.escaped(name))\">")
-                let details = fired.map(\.occurrence.detail).joined(separator: "\n")
-                lines.append("      <system-out>\(Self.escaped(details))</system-out>")
-                lines.append("    </testcase>")
-            }
-        }
-        lines.append("  </testsuite>")
-        for (channel, tried) in Dictionary(grouping: crossings, by: \.channel).sorted(by: { $0.key < $1.key }) {
-            lines.append(
-                "  <testsuite name=\"\(Self.escaped(channel))\" tests=\"\(tried.count)\" failures=\"\(tried.filter { $0.outcome == .leaked }.count)\">"
-            )
-            for crossing in tried {
-                let name = "\(crossing.object) \(crossing.action.rawValue) by \(crossing.caller.rawValue)"
-                let open = "    <testcase classname=\"\(Self.escaped(channel))\" name=\"\(Self.escaped(name))\""
-                switch crossing.outcome {
-                case .held: lines.append("\(open)/>")
-                case .leaked:
-                    lines += [
-                        "\(open)>",
-                        "      <failure message=\"\(Self.escaped(crossing.fix))\">\(Self.escaped(crossing.request))</failure>",
-                        "    </testcase>",
-                    ]
-                case .untried(let reason):
-                    lines += ["\(open)>", "      <skipped message=\"\(Self.escaped(reason))\"/>", "    </testcase>"]
-                }
-            }
-            lines.append("  </testsuite>")
-        }
-        lines.append("</testsuites>")
-        return lines.joined(separator: "\n")
-    }
-
-    private static func escaped(_ text: String) -> String {
-        text.unicodeScalars.reduce(into: "") { escaped, scalar in
-            switch scalar {
-            case "&": escaped += "&amp;"
-            case "<": escaped += "&lt;"
-            case ">": escaped += "&gt;"
-            case "\"": escaped += "&quot;"
-            case "\n", "\t", "\r": escaped += "&#\(scalar.value);"
-            // XML 1.0 has no other control characters, escaped or not.
-            case let control where control.value < 0x20: escaped += "\u{FFFD}"
-            default: escaped.unicodeScalars.append(scalar)
-            }
-        }
-    }
-
-    // MARK: SARIF
-
-    /// SARIF 2.1.0: each lint a rule, crossings one rule of their own.
-    private var sarif: JSON {
-        let rules: [JSON] =
-            Lint.all.map { lint in
-                [
-                    "id": .string(lint.id), "name": .string(lint.name),
-                    "shortDescription": ["text": .string(lint.title)],
-                    "fullDescription": ["text": .string(lint.description)],
-                    "help": ["text": .string(lint.remediation)],
-                    "defaultConfiguration": ["level": .string(Self.sarifLevel(lint.level))],
-                ]
-            } + [
-                [
-                    "id": "crossing", "name": "tenant_crossing",
-                    "shortDescription": ["text": "One tenant reached another's data"],
-                    "fullDescription": ["text": "A probe read, changed or called what belongs to another tenant."],
-                    "defaultConfiguration": ["level": "error"],
-                ]
-            ]
-        let results: [JSON] =
-            findings.map { finding in
-                Self.sarifResult(
-                    rule: finding.lint.id, level: Self.sarifLevel(finding.level), text: finding.occurrence.detail,
-                    object: "\(finding.occurrence.schema).\(finding.occurrence.name)", key: finding.cacheKey)
-            }
-            + leaks.map { leak in
-                Self.sarifResult(
-                    rule: "crossing", level: "error",
-                    text: "\(leak.object): \(leak.action.rawValue) by \(leak.caller.rawValue). \(leak.fix)",
-                    object: leak.object,
-                    key: "\(leak.channel)_\(leak.object)_\(leak.action.rawValue)_\(leak.caller.rawValue)")
-            }
-        return [
-            "$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0",
-            "runs": [
-                [
-                    "tool": ["driver": ["name": "atoll isolation check", "rules": .array(rules)]],
-                    "results": .array(results),
-                ]
-            ],
-        ]
-    }
-
-    private static func sarifResult(rule: String, level: String, text: String, object: String, key: String) -> JSON {
-        [
-            "ruleId": .string(rule), "level": .string(level), "message": ["text": .string(text)],
-            "locations": [["logicalLocations": [["fullyQualifiedName": .string(object)]]]],
-            "partialFingerprints": ["object/v1": .string(key)],
-        ]
-    }
-
-    private static func sarifLevel(_ level: Finding.Level) -> String {
-        switch level {
-        case .error: "error"
-        case .warning: "warning"
-        case .info: "note"
-        }
-    }
 }
 
 extension String {

@@ -16,12 +16,15 @@ extension HTTPProbeRun {
         let ids = "tenant=\(tenant)&tenant_id=\(tenant)&user=\(user)&user_id=\(user)&id=\(user)"
         for path in [
             "/", "/dashboard", "/activity", "/usage", "/setup", "/setup/review", "/setup/progress", "/settings",
-            "/settings/security", "/settings/members", "/settings/keys", "/settings/team", "/settings/team/export",
+            "/settings/security", "/settings/members", "/settings/keys", "/settings/team",
             "/members", "/invitations/accept",
         ] {
             let requests = [path, "\(path)?\(ids)", "\(path == "/" ? "" : path)/\(tenant)"].map(page)
             try await attempt("console", "pages", .read, all: requests) { _ in false }
         }
+        // It has what policies show, as the one of the API.
+        let export = ["/settings/team/export", "/settings/team/export?\(ids)"].map(page)
+        try await attempt("console", "export", .read, all: export) { _ in false }
         let picture = page("/avatar/\(user)")
         try await attempt("console", "pages", .read, picture) { _ in false }
         let fix = "Only operators may open these pages: this is the platform's part, please report it."
@@ -57,7 +60,8 @@ extension HTTPProbeRun {
                 ("tenant", tenant), ("tenant_id", tenant), ("service", secret), ("service_name", secret),
                 ("session", session), ("session_id", session), ("factor", factor), ("factor_id", factor),
                 ("invitation", invitation), ("role", "member"), ("plan", "enterprise"), ("name", "forged"),
-                ("confirmation", other.tenant.email), ("email", other.tenant.email), ("sql", "select email from auth.users"),
+                ("confirmation", other.tenant.email), ("email", other.tenant.email),
+                ("sql", "select email from auth.users"),
             ]
         }
         let state = """
