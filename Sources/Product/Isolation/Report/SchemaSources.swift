@@ -8,6 +8,11 @@ package struct SchemaSources: Sendable {
         package var file: String
         /// From 1.
         package var line: Int
+
+        package init(file: String, line: Int) {
+            self.file = file
+            self.line = line
+        }
     }
 
     private let files: [(path: String, lines: [[String]])]
