@@ -82,7 +82,7 @@ def schema():
 
 
 def check(atoll, *flags):
-    """Seconds, and the report's sums."""
+    """Seconds, the report's sums, and the seconds of each part."""
     began = time.monotonic()
     done = subprocess.run(
         [RELEASE / "atoll", "isolation", "check", "--workdir", atoll.folder, "--format", "json", *flags],
@@ -91,7 +91,7 @@ def check(atoll, *flags):
     if done.returncode not in (0, 1):
         raise SystemExit(f"isolation: {done.stderr[-2000:]}")
     report = json.loads(done.stdout)
-    return took, report["summary"]
+    return took, report["summary"], report["seconds"]
 
 
 def run(_):
@@ -102,12 +102,15 @@ def run(_):
         for title, flags in (("lints", ["--lints-only"]), ("lints and SQL", ["--offline"]), ("all, over HTTP too", [])):
             times = []
             for _ in range(ROUNDS):
-                took, summary = check(atoll, *flags)
+                took, summary, parts = check(atoll, *flags)
                 times.append(took)
             held, leaked, untried = (summary[name] for name in ("held", "leaked", "untried"))
             say(
                 f"Check of {TABLES} tables, {title}: {median(times):.2f} s (goal: under 60), "
                 f"{held} held, {leaked} leaked, {untried} untried")
+            shown = ", ".join(f"{part} {seconds}" for part, seconds in parts.items() if seconds >= 0.1)
+            if shown:
+                say(f"  seconds of the last: {shown}")
     finally:
         atoll.stop()
         atoll.remove()
