@@ -53,13 +53,14 @@ package struct ProbeServer: Sendable {
             for request in requests { answers.append(try await send(request, by: client)) }
             return answers
         }
+        let loop = Loop.current
         return try await withThrowingTaskGroup(of: (Int, ProbeAnswer).self) { group in
             var answers = [ProbeAnswer?](repeating: nil, count: requests.count)
             var next = 0
             func begin(_ group: inout ThrowingTaskGroup<(Int, ProbeAnswer), any Error>) {
                 let index = next
                 next += 1
-                group.addTask { (index, try await send(requests[index], by: client)) }
+                group.addTask(executorPreference: loop) { (index, try await send(requests[index], by: client)) }
             }
             while next < min(Self.parallel, requests.count) { begin(&group) }
             while let (index, answer) = try await group.next() {
