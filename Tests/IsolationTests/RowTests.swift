@@ -135,9 +135,8 @@ import Testing
         ("a hash", "hash (n)", "for values with (modulus 1, remainder 0)"),
     ]
 
-    @Test(arguments: partitions) func aPartitionIsFound(_ name: String, _ strategy: String, _ bound: String)
-        async throws
-    {
+    @Test(arguments: partitions)
+    func aPartitionIsFound(_ name: String, _ strategy: String, _ bound: String) async throws {
         try await TestProject.run { project in
             let owner = project.login("postgres")
             try await owner.exec(PlantedLeak.base)
