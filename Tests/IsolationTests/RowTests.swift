@@ -159,7 +159,8 @@ import Testing
     private static func expectTried(_ project: TestProject) async throws {
         let found = try await crossings(project)
         // A foreign key of a table may well reach across: that is no matter of its rows.
-        let odd = found.filter { $0.outcome != .held && ($0.outcome, $0.action) != (.leaked, .reference) }.map { "\($0.object) \($0.action) \($0.outcome)" }
+        let odd = found.filter { $0.outcome != .held && ($0.outcome, $0.action) != (.leaked, .reference) }
+            .map { "\($0.object) \($0.action) \($0.outcome)" }
         #expect(odd == [])
         for action in [Crossing.Action.read, .insert, .update, .delete, .move] {
             #expect(found.contains { $0.object == "public.hard" && $0.action == action }, "\(action)")
