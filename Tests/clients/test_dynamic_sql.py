@@ -120,6 +120,33 @@ def test_sql_of_a_callers_own_does_not_leave_the_tenant(atoll, ann, ben, functio
     assert ben.client.table("documents").select("title").execute().data == [{"title": "document of ben"}]
 
 
+def test_no_statement_is_put_in_the_place_of_the_servers(atoll, ann, ben):
+    """The server keeps statements prepared, and SQL shares their names: the next request on the connection must not run others."""
+
+    def run(*statements):
+        return httpx.post(
+            f"{atoll.url}/rest/v1/rpc/run_sql",
+            headers={"apikey": atoll.status["ANON_KEY"], **ben.headers},
+            json={"statements": list(statements)},
+        )
+
+    assert run("select string_agg(name, ',') from pg_prepared_statements").json()["code"] == "42501"
+    theft = "select set_config('request.jwt.claims', '', true), 1 / 0"
+    for _ in range(4):
+        for name in [f"{letter}{number}" for letter in "ap" for number in range(1, 13)]:
+            texts = ", ".join(["text"] * 2 * int(name[1:]))
+            put = [f"prepare {name} as {theft}"] if name[0] == "a" else [f"prepare {name} ({texts}) as {theft}"]
+            # Without this the name is taken only where the server does not use it.
+            run(f"deallocate {name}")
+            assert run(*put).status_code in (200, 400, 409), name
+        assert [row["title"] for row in ann.client.table("documents").select("title").execute().data] == ["document of ann"]
+    # All of the server's own can be thrown away, which costs it making them anew.
+    for _ in range(4):
+        assert run("deallocate all").status_code in (200, 204)
+        assert ann.client.table("notes").select("body").execute().data == [{"body": "note of ann"}]
+        assert len(service(atoll).table("documents").select("title").execute().data) == 2
+
+
 def test_what_may_be_done_is_done(atoll, ann, ben):
     def run(person, function, *statements):
         return person.client.rpc(function, {"statements": list(statements)}).execute().data

@@ -385,6 +385,10 @@ def test_owners_and_admins_hear_once_of_a_limit_that_comes_near(atoll, inbox, an
     text = inbox.newest(ann.email, 2)["Text"]
     assert "of 1000 are used" in text, text
     assert len(mails(inbox, eve)) == count[eve.email]
+    usage = httpx.get(
+        f"{atoll.url}/api/usage", headers={"Authorization": f"Bearer {ann.client.auth.get_session().access_token}"}
+    )
+    assert usage.headers["x-usage-warning"].startswith("cost_cents=850/1000")
     entries = call(atoll, ann, "GET", "/audit?limit=100")["entries"]
     told = [(entry["action"], entry["target"], entry["detail"]["used"]) for entry in entries if entry["action"].startswith("usage.")]
     assert told == [("usage.limit_reached", "cost_cents", 1000), ("usage.soft_limit_reached", "cost_cents", 850)]

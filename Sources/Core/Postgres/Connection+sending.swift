@@ -121,8 +121,9 @@ extension Connection {
             return sendUnnamed(sql, types: [], handle, .quiet(nil))
         }
         if preambles[settings.count] == nil {
+            lastPreamble += 1
             let statement = PreparedStatement(
-                key: StatementKey(sql: sql, role: nil, types: []), name: "p\(settings.count)",
+                key: StatementKey(sql: sql, role: nil, types: []), name: "p\(lastPreamble)\(nameEnding)",
                 state: .parsing(operation: operation.number))
             preambles[settings.count] = statement
             guard prepare(statement, handle) else { return false }

@@ -67,8 +67,14 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
     var isRetired = false
 
     var cache: StatementCache
+    /// Of the names of prepared statements on this connection: nobody can guess it. SQL shares their name space, and a function that runs
+    /// what it is sent could otherwise put a statement of its own in the place of one of ours, for the next unit to execute.
+    /// A name is used once: one that was forgotten may still be taken.
+    let nameEnding = "_" + String(UInt64.random(in: .min ... .max), radix: 36)
     /// The statements that set role and settings, by number of settings.
     var preambles: [PreparedStatement?]
+    /// How many were ever prepared.
+    var lastPreamble = 0
     let parameters = ParameterBuffer()
     var steps = Fifo<Step>()
     var running = Fifo<Operation>()
@@ -98,7 +104,7 @@ final class Connection: ReadinessHandler, @unchecked Sendable {
         self.services = services
         self.owner = owner
         self.isShared = isShared
-        cache = StatementCache(capacity: configuration.maxPreparedStatements)
+        cache = StatementCache(capacity: configuration.maxPreparedStatements, nameEnding: nameEnding)
         preambles = Array(repeating: nil, count: Preamble.maxSettings + 1)
     }
 

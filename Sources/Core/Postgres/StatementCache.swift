@@ -57,14 +57,17 @@ final class PreparedStatement {
 /// a failing Parse would take theirs down with it.
 struct StatementCache {
     private let capacity: Int
+    private let nameEnding: String
     private var statements: [StatementKey: PreparedStatement] = [:]
     private var lastNumber: UInt64 = 0
     private var uses: UInt64 = 0
     /// Names the server still holds and the cache does not; deallocated with the next operation.
     private(set) var evictedNames: [String] = []
 
-    init(capacity: Int) {
+    /// - Parameter nameEnding: of the names by which the server knows the statements.
+    init(capacity: Int, nameEnding: String = "") {
         self.capacity = max(capacity, 1)
+        self.nameEnding = nameEnding
     }
 
     var count: Int { statements.count }
@@ -90,7 +93,8 @@ struct StatementCache {
             }
         }
         lastNumber += 1
-        let statement = PreparedStatement(key: key, name: "a\(lastNumber)", state: .parsing(operation: operation))
+        let statement = PreparedStatement(
+            key: key, name: "a\(lastNumber)\(nameEnding)", state: .parsing(operation: operation))
         statement.lastUse = uses
         statements[key] = statement
         return .prepare(statement)

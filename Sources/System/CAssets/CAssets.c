@@ -240,18 +240,21 @@ static const unsigned char asset_78[] = {
 #embed "sql/migrations/20261121029440_extend_profiles.sql"
 };
 static const unsigned char asset_79[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121029450_hide_prepared_statements.sql"
 };
 static const unsigned char asset_80[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_81[] = {
-#embed "web/atoll.js"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_82[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.js"
 };
 static const unsigned char asset_83[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_84[] = {
 #embed "web/robots.txt"
 };
 
@@ -335,10 +338,11 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121029420_announce_tenant_status.sql", asset_76, sizeof asset_76},
     {"sql/migrations/20261121029430_tell_usage_alerts.sql", asset_77, sizeof asset_77},
     {"sql/migrations/20261121029440_extend_profiles.sql", asset_78, sizeof asset_78},
-    {"sql/prepare.sql", asset_79, sizeof asset_79},
-    {"web/atoll.css", asset_80, sizeof asset_80},
-    {"web/atoll.js", asset_81, sizeof asset_81},
-    {"web/atoll.svg", asset_82, sizeof asset_82},
-    {"web/robots.txt", asset_83, sizeof asset_83},
+    {"sql/migrations/20261121029450_hide_prepared_statements.sql", asset_79, sizeof asset_79},
+    {"sql/prepare.sql", asset_80, sizeof asset_80},
+    {"web/atoll.css", asset_81, sizeof asset_81},
+    {"web/atoll.js", asset_82, sizeof asset_82},
+    {"web/atoll.svg", asset_83, sizeof asset_83},
+    {"web/robots.txt", asset_84, sizeof asset_84},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
