@@ -128,7 +128,8 @@ let package = Package(
             name: "atoll",
             dependencies: [
                 "Primitives", "EventLoop", "Cryptography", "HTTP", "Postgres", "Platform", "EmbeddedPostgres",
-                "Processes", "REST", "Server", "Storage", "Tenancy", "Images", "Isolation", "HTTPClient", "CLinux",
+                "Processes", "REST", "Server", "Storage", "Tenancy", "Images", "Isolation", "Console", "HTTPClient",
+                "CLinux",
             ],
             path: "Sources/Product/atoll", swiftSettings: swiftSettings),
 

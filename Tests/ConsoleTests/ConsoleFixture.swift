@@ -24,9 +24,14 @@ final class ConsoleFixture: Sendable {
     private let answers: [String: HTTPResponse]
     private let languages: [Language]
     private let isAdministered: Bool
+    private let methods: AccountMethods
 
     /// - Parameter answers: by path, or by method and path.
-    init(_ answers: [String: HTTPResponse] = [:], languages: [Language] = [.english], isAdministered: Bool = false) {
+    init(
+        _ answers: [String: HTTPResponse] = [:], languages: [Language] = [.english], isAdministered: Bool = false,
+        methods: AccountMethods = .everything
+    ) {
+        self.methods = methods
         self.answers = answers
         self.languages = languages
         self.isAdministered = isAdministered
@@ -64,9 +69,8 @@ final class ConsoleFixture: Sendable {
                     loops: [loop],
                     log: .disabled)
                 owner = database
-                administration = Administration(owner: database, logs: LogRing()) { _ in
-                    IsolationReport(findings: [], crossings: [])
-                }
+                let check = IsolationCheck { _ in IsolationReport(findings: [], crossings: []) }
+                administration = Administration(owner: database, logs: LogRing(), check: check) { [] }
             }
             Console(
                 api: ConsoleAPI(key: SecretString("key"), operatorKey: SecretString("secret")) {
@@ -74,7 +78,7 @@ final class ConsoleFixture: Sendable {
                 },
                 secret: Array("secret".utf8), siteURL: "http://h:1",
                 listings: [.init(name: "Auth <x>", address: "http://h/auth/v1")], minPasswordLength: 8,
-                languages: languages, administration: administration
+                methods: methods, languages: languages, administration: administration
             ).register(on: &router)
             var all: HTTPHeaders = ["Host": "h:1"]
             if form != nil { all.set("Content-Type", "application/x-www-form-urlencoded") }
@@ -118,4 +122,16 @@ final class ConsoleFixture: Sendable {
     static let session = HTTPResponse.json([
         "access_token": "a.b.c", "refresh_token": "r", "user": ["id": "u-1", "email": "a@example.com"],
     ])
+}
+
+extension AccountMethods {
+    /// All that can be offered, without a proof of a human.
+    static var everything: AccountMethods {
+        var methods = AccountMethods()
+        methods.authenticatorApps = true
+        methods.securityKeys = true
+        methods.phones = true
+        methods.passkeys = true
+        return methods
+    }
 }

@@ -13,6 +13,10 @@ struct ConsoleTests {
         "/auth/signin", "/auth/signup", "/auth/signout", "/auth/forgot", "/settings/keys", "/setup/start",
         "/tenant/switch",
         "/settings/members/role", "/settings/team/delete", "/settings/account/delete", "/settings/factors", "/language",
+        "/auth/mfa", "/auth/mfa/send", "/auth/mfa/key", "/auth/mfa/key/options", "/auth/passkey",
+        "/auth/passkey/options",
+        "/settings/passkeys", "/settings/passkeys/options", "/settings/passkeys/remove", "/settings/factors/key",
+        "/settings/factors/key/options", "/settings/factors/phone", "/settings/factors/remove",
     ])
     func refusesFormsItHasNotMade(_ path: String) async throws {
         let fixture = ConsoleFixture(["/auth/v1/token": ConsoleFixture.session])

@@ -36,10 +36,75 @@ import Testing
         #expect(chosen.status == 303 && chosen.headers["location"] == "/auth/signin")
         #expect(chosen.headers.values("set-cookie").contains { $0.hasPrefix("atoll-language=en-XA;") })
         let page = try await fixture.send(.get, "/auth/signin", nil, ["Cookie": "atoll-language=en-XA"]).page
-        #expect(page.contains("<html lang=\"en-XA\">") && page.contains("⟦Sign in⟧"))
+        #expect(page.contains("<html lang=\"en-XA\"") && page.contains("⟦Sign in⟧"))
         let refused = try await fixture.sendForm("/language", "language=xx&next=https%3A%2F%2Fevil")
         #expect(refused.headers["location"] == "/" && refused.headers["set-cookie"] == nil)
     }
+
+    // MARK: Files
+
+    @Test(
+        arguments: [
+            (
+                "de", #"{"name": "Deutsch", "texts": {"signIn": "Anmelden", "attempts": "{0} Versuch|{0} Versuche"}}"#,
+                nil
+            ),
+            ("pt-BR", #"{"name": "Português", "plural": "french", "texts": {}}"#, nil),
+            ("ja", #"{"name": "日本語", "plural": "none", "texts": {"attempts": "{0} 回"}}"#, nil),
+            ("../de", #"{"name": "Deutsch", "texts": {}}"#, "named as in"),
+            ("", #"{"name": "Deutsch", "texts": {}}"#, "named as in"),
+            ("de", "{", "no JSON"),
+            ("de", #"{"texts": {}}"#, "`name`"),
+            ("de", #"{"name": "Deutsch"}"#, "`texts`"),
+            ("de", #"{"name": "Deutsch", "plural": "two", "texts": {}}"#, "`plural` is one of none, one,"),
+            ("de", #"{"name": "Deutsch", "direction": "up", "texts": {}}"#, "`direction`"),
+            ("de", #"{"name": "Deutsch", "texts": {"logIn": "x"}}"#, "no message `logIn`"),
+            ("de", #"{"name": "Deutsch", "texts": {"signIn": ""}}"#, "`signIn` is no text"),
+            ("de", #"{"name": "Deutsch", "texts": {"signIn": "a|b"}}"#, "2 forms"),
+            ("de", #"{"name": "Deutsch", "texts": {"attempts": "a|b|c"}}"#, "3 forms"),
+            ("de", #"{"name": "Deutsch", "texts": {"greeting": "Hallo {1}"}}"#, "no argument {1}"),
+        ] as [(String, String, String?)])
+    func aFileIsReadOrItsFaultNamed(_ code: String, _ file: String, _ problem: String?) {
+        do throws(LanguageProblem) {
+            let language = try Language(code: code, file: file)
+            #expect(problem == nil && language.code == code)
+        } catch {
+            #expect(problem.map { error.description.contains($0) } == true, "\(error)")
+        }
+    }
+
+    @Test(arguments: [
+        ("none", "a", ["a", "a"], [0, 5]), ("french", "a|b", ["a", "a", "b"], [0, 1, 2]),
+        ("czech", "a|b|c", ["a", "b", "c", "c"], [1, 4, 5, 0]),
+        ("polish", "a|b|c", ["a", "b", "c", "b", "c"], [1, 2, 12, 22, 21]),
+        ("slavic", "a|b|c", ["a", "a", "b", "c", "c"], [1, 21, 3, 11, 5]),
+        ("arabic", "a|b|c|d|e|f", ["a", "b", "c", "d", "e", "f"], [0, 1, 2, 103, 11, 100]),
+    ])
+    func countsChooseTheFormThatTheLanguageHasForThem(
+        _ plural: String, _ forms: String, _ expected: [String], _ counts: [Int]
+    ) throws {
+        let file = #"{"name": "X", "plural": "\#(plural)", "texts": {"attempts": "\#(forms)"}}"#
+        let language = try Language(code: "xx", file: file)
+        #expect(counts.map { language.text(.attempts, ["\($0)"]) } == expected)
+    }
+
+    @Test func aFileMakesALanguageOfThePages() async throws {
+        let arabic = try Language(
+            code: "ar", file: #"{"name": "العربية", "direction": "rtl", "texts": {"signIn": "تسجيل الدخول"}}"#)
+        let page = try await ConsoleFixture(languages: [.english, arabic]).send(
+            .get, "/auth/signin", nil, ["Accept-Language": "ar"]
+        ).page
+        #expect(page.contains("<html lang=\"ar\" dir=\"rtl\">") && page.contains("تسجيل الدخول"))
+        // What is missing is said in English.
+        #expect(page.contains(Message.forgotPassword.rawValue))
+    }
+
+    @Test func theCatalogueIsAFileOfItsOwn() throws {
+        let language = try Language(code: "en", file: Language.catalogue)
+        for message in Message.allCases { #expect(language.text(message, []) == message.rawValue) }
+    }
+
+    // MARK: Pages
 
     /// What an API answers with whose every text is marked as data.
     private static let answers: [String: HTTPResponse] = [
@@ -94,7 +159,7 @@ import Testing
         var page = page
         for pattern in [
             #"<code>[^<]*</code>"#, #"<option value="[a-z]+_?[^"]*"[^>]*>[^<⟦]*</option>"#,
-            #"<label for="key\.[^<]*</label>"#, #"<td>Auth &lt;x&gt;</td>"#, #"<span class="avatar[^<]*</span>"#,
+            #"<label for="key\.[^<]*</label>"#, #"<div>Auth &lt;x&gt;</div>"#, #"<span class="avatar[^<]*</span>"#,
         ] {
             page = page.replacingOccurrences(of: pattern, with: "", options: .regularExpression)
         }
@@ -117,6 +182,8 @@ import Testing
             guard file.pathExtension == "swift" else { continue }
             checked += 1
             let source = Self.withoutInterpolations(try String(contentsOf: file, encoding: .utf8))
+            // What goes wrong is said by a ``PageRefusal``, whose words are the catalogue's.
+            #expect(!source.contains("HTTPError(."), "\(file.lastPathComponent)")
             // A literal given as data or words must hold no word of its own; names and units are listed.
             let literals = source.matches(of: /(?:data: |\.data\(|\.words\()"((?:[^"\\]|\\.)*)"/).map {
                 String($0.output.1)

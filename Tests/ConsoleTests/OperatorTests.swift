@@ -12,7 +12,8 @@ import Testing
             "/admin/storage/b/file", "/admin/vectors/1",
         ]
     private static let forms = [
-        "/admin/sql", "/admin/isolation", "/admin/users/u-1/ban", "/admin/users/u-1/delete", "/admin/users/u-1/link",
+        "/admin/sql", "/admin/isolation", "/admin/isolation/stop", "/admin/users/u-1/ban", "/admin/users/u-1/delete",
+        "/admin/users/u-1/link",
         "/admin/users/u-1/appoint", "/admin/tenants/t-1/plan", "/admin/tenants/t-1/suspend",
         "/admin/tables/public/notes/row", "/admin/tables/public/notes/row/delete", "/admin/storage/b/delete",
     ]

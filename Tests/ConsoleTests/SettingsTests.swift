@@ -42,7 +42,7 @@ import Testing
         ])
         let answer = try await fixture.submit("/auth/mfa", "factor=f-1&code=000000", ["aal": "aal1"])
         #expect(answer.status == 422)
-        #expect(answer.page.contains(#"<p id="code-error" class="error">The code is wrong."#))
+        #expect(answer.page.contains(#"<p id="code-error" class="error">The code is wrong, or was used before."#))
     }
 
     @Test func whatIsDeletedForGoodIsTypedFirst() async throws {

@@ -18,6 +18,8 @@ from playwright.sync_api import sync_playwright
 
 PASSWORD = "correct horse battery staple"
 CHROMIUM = shutil.which("chromium")
+# For what a loaded machine has to do.
+WAIT_MILLISECONDS = 15_000
 # Pictures in the documentation are no larger.
 PICTURE_BYTES = 150 << 10
 # What the tests of the pages want of a project.
@@ -44,10 +46,13 @@ class Chromium:
 class Visitor:
     """Somebody at a browser of their own."""
 
-    def __init__(self, browser, server, scripts=True, email=None):
+    def __init__(self, browser, server, scripts=True, email=None, url=None):
         self.server = server
+        # Keys are made for names, not for numbers: whoever uses one comes by `localhost`.
+        self.url = url or server.url
         self.email = email or f"visitor-{uuid.uuid4().hex[:8]}@example.com"
         self.context = browser.new_context(viewport={"width": 1200, "height": 860}, java_script_enabled=scripts)
+        self.context.set_default_timeout(WAIT_MILLISECONDS)
         self.page = self.context.new_page()
         self.problems = []
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -58,11 +63,11 @@ class Visitor:
         assert self.problems == []
 
     def open(self, path):
-        return self.page.goto(self.server.url + path)
+        return self.page.goto(self.url + path)
 
     @property
     def path(self):
-        return self.page.url.removeprefix(self.server.url)
+        return self.page.url.removeprefix(self.url)
 
     @property
     def main(self):
@@ -103,6 +108,14 @@ class Visitor:
         self.page.get_by_label("Service", exact=True).select_option(service)
         self.page.get_by_label("Key", exact=True).fill(key)
         self.page.get_by_role("button", name="Store key").click()
+
+    def plug_in(self, transport="usb", remembers_users=False):
+        """A key in the machine, which answers at once."""
+        tools = self.context.new_cdp_session(self.page)
+        tools.send("WebAuthn.enable")
+        options = {"protocol": "ctap2", "transport": transport, "hasUserVerification": True, "isUserVerified": True}
+        options.update({"automaticPresenceSimulation": True, "hasResidentKey": remembers_users})
+        tools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
     def tenant(self):
         self.open("/dashboard")

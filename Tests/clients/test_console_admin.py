@@ -2,6 +2,7 @@
 """The operators' pages in a real browser."""
 
 import pytest
+from playwright.sync_api import expect
 
 from console_browser import Chromium, Visitor
 from people import service
@@ -180,10 +181,36 @@ def test_what_operators_do_is_in_the_log(keeper):
     assert "select 1" not in keeper.page.locator("main").inner_text()
 
 
-def test_the_isolation_check_holds(keeper):
+def test_the_isolation_check_runs_beside_and_holds(keeper, browser, server, ada):
     keeper.open("/admin/isolation")
+    assert "Not run yet" in keeper.main.inner_text()
     keeper.page.get_by_role("button", name="Run the check").click()
-    assert "Nothing crossed" in keeper.status()
+    assert keeper.page.get_by_role("heading", name="The check is under way").is_visible()
+    # Others are served meanwhile, and another operator finds the same run.
+    assert ada.open("/dashboard").status == 200
+    other = Visitor(browser, server)
+    other.open("/admin/isolation")
+    other.page.get_by_label("Secret key").fill(server.status["SERVICE_ROLE_KEY"])
+    other.page.get_by_role("button", name="Sign in").click()
+    assert other.page.get_by_role("button", name="Run the check").count() == 0
+    # The page changes by itself.
+    expect(keeper.page.locator(".notice.good")).to_contain_text("Nothing crossed", timeout=120_000)
+    for channel in ("sql", "rest", "storage", "vectors", "console"):
+        assert keeper.page.locator("details.channel summary", has_text=channel).count() == 1, channel
+    keeper.page.locator("details.channel summary", has_text="rest").click()
+    assert keeper.violations() == []
+    keeper.keep("admin-isolation")
+    assert not [user.email for user in service(server).auth.admin.list_users(per_page=1000) if "probe" in (user.email or "")]
+    assert "Nothing crossed" in other.open("/admin/isolation").text()
+    other.close()
+
+
+def test_an_isolation_check_is_stopped(keeper):
+    keeper.open("/admin/isolation")
+    keeper.page.get_by_role("button", name="Run").click()
+    keeper.page.get_by_role("button", name="Stop").click()
+    expect(keeper.page.locator(".notice.bad")).to_contain_text("The check was stopped", timeout=60_000)
+    assert keeper.page.get_by_role("button", name="Run it again").is_visible()
     assert keeper.open("/admin/advisors").status == 200
 
 

@@ -24,8 +24,7 @@ package struct Console: Sendable {
     let operators: OperatorGate
     let listings: [Listing]
     let minPasswordLength: Int
-    /// Whether authenticator apps can be added.
-    let offersFactors: Bool
+    let methods: AccountMethods
     /// The API's address, without a slash at its end.
     let siteURL: String
     let languages: [Language]
@@ -36,12 +35,13 @@ package struct Console: Sendable {
     /// - Parameters:
     ///   - secret: of the project; the keys of forms and of operators' cookies are derived from it.
     ///   - siteURL: where browsers reach this server.
-    ///   - offersFactors: whether Auth takes authenticator apps.
+    ///   - methods: what Auth takes as a proof of who somebody is, beside addresses and passwords.
     ///   - languages: the first is the one for browsers that ask for none of them.
     ///   - administration: what operators' pages work on.
     package init(
         api: ConsoleAPI, secret: [UInt8], siteURL: String, listings: [Listing], minPasswordLength: Int,
-        offersFactors: Bool = true, languages: [Language] = [.english], administration: Administration? = nil,
+        methods: AccountMethods = AccountMethods(), languages: [Language] = [.english],
+        administration: Administration? = nil,
         log: Log = .disabled
     ) {
         self.api = api
@@ -50,7 +50,7 @@ package struct Console: Sendable {
         self.siteURL = siteURL
         self.listings = listings
         self.minPasswordLength = minPasswordLength
-        self.offersFactors = offersFactors
+        self.methods = methods
         self.languages = languages
         self.administration = administration
         self.log = log.with(.field("service", "console"))

@@ -49,7 +49,7 @@ extension AuthConfiguration {
         passkeys.isEnabled = auth.passkey.enabled
         passkeys.maxPerUser = limits.maxPasskeys
         factors = FactorConfiguration(auth.mfa)
-        factors.relyingParty = RelyingParty(auth)
+        factors.relyingParty = RelyingParty(auth, pagesAt: project.apiURL)
         retention.interval = limits.cleanupInterval
         retention.batch = limits.cleanupBatch
         retention.endedSessions = limits.endedSessionRetention
@@ -113,13 +113,34 @@ extension CaptchaConfiguration {
 }
 
 extension RelyingParty {
-    /// What `[auth.webauthn]` says, and of the rest what the site is.
-    fileprivate init(_ auth: ProjectConfiguration.Auth) {
+    /// What `[auth.webauthn]` says, and of the rest what the site is. The server's own pages may use the keys as well where their
+    /// address belongs to the party, as browsers judge it.
+    fileprivate init(_ auth: ProjectConfiguration.Auth, pagesAt address: String) {
         self.init(siteURL: auth.siteURL)
-        guard let section = auth.webAuthn else { return }
-        if let id = section.relyingPartyID { self.id = id }
-        name = section.displayName ?? id
-        if !section.origins.isEmpty { origins = section.origins }
+        // Keys are made for names, not for numbers: who works at 127.0.0.1 reaches the same by a name.
+        if id == "127.0.0.1" || id == "[::1]" {
+            self = RelyingParty(id: "localhost", name: "localhost", origins: origins)
+        }
+        if let section = auth.webAuthn {
+            if let id = section.relyingPartyID { self.id = id }
+            name = section.displayName ?? id
+            if !section.origins.isEmpty { origins = section.origins }
+        }
+        for page in Self.origins(of: address) where Self.owns(id, page) && !origins.contains(page.origin) {
+            origins.append(page.origin)
+        }
+    }
+
+    /// An address on this machine has a name besides its number.
+    private static func origins(of address: String) -> [WebAddress] {
+        guard let page = WebAddress(address) else { return [] }
+        guard ["127.0.0.1", "[::1]", "0.0.0.0"].contains(page.host) else { return [page] }
+        let port = page.port.map { ":\($0)" } ?? ""
+        return [page] + [WebAddress("\(page.scheme)://localhost\(port)")].compactMap { $0 }
+    }
+
+    private static func owns(_ id: String, _ page: WebAddress) -> Bool {
+        page.host == id || page.host.hasSuffix(".\(id)")
     }
 }
 

@@ -150,6 +150,9 @@ struct Mailing: Sendable {
         return messenger
     }
 
+    /// Whether somebody is configured who sends text messages.
+    static func sendsMessages(_ sms: ProjectConfiguration.Auth.SMS) -> Bool { provider(sms) != nil }
+
     private static func provider(_ sms: ProjectConfiguration.Auth.SMS) -> AuthMessenger.Provider? {
         let none = SecretString("")
         if sms.twilio.enabled {

@@ -196,8 +196,12 @@ struct Services: Sendable {
         }
         let owned = try Self.database(ofOperators: logins.project, settings, "owner", loops: loops, log: log)
         databases.append(owned)
-        let probes = try Self.database(ofOperators: logins.administrator, settings, "probes", loops: loops, log: log)
+        let probes = try Self.database(
+            ofOperators: logins.administrator, settings, "probes", connections: 2, loops: loops, log: log)
         databases.append(probes)
+        let administration = Self.administration(
+            project, owner: owned, probes: probes, workers: workers, logs: logs, log: log)
+        longLived.append { await administration.check.run() }
         let pages = router
         Console(
             api: ConsoleAPI(key: project.secrets.publishableKey, operatorKey: project.secrets.secretKey) {
@@ -205,8 +209,8 @@ struct Services: Sendable {
             },
             secret: project.secrets.jwtSecret.bytes, siteURL: project.apiURL, listings: Self.listings(project),
             minPasswordLength: project.configuration.auth.minimumPasswordLength,
-            offersFactors: project.configuration.auth.mfa.totp.enrollEnabled,
-            administration: Self.administration(project, owner: owned, probes: probes, logs: logs), log: log
+            methods: Self.methods(project), languages: [.english] + (try Self.languages(project)),
+            administration: administration, log: log
         ).register(on: &router)
         self.router = router
         let keyWatch = SigningKeyWatch(project, keys, log: log)

@@ -162,8 +162,8 @@ enum CommandTree {
                 name: "reference", summary: "Print a page of docs/ that is made from the program.",
                 arguments: [
                     .init(
-                        name: "PAGE", summary: "cli, configuration, lints or rest",
-                        choices: ["cli", "configuration", "lints", "rest"])
+                        name: "PAGE", summary: "cli, configuration, lints, messages or rest",
+                        choices: ["cli", "configuration", "lints", "messages", "rest"])
                 ],
                 isHidden: true, run: ReferenceCommand.run),
             Command(

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Console
 internal import Isolation
 internal import Platform
 internal import Primitives
@@ -37,6 +38,7 @@ enum ReferenceCommand {
             switch invocation.argument(0) {
             case "cli": Help.markdown
             case "lints": Lint.markdown
+            case "messages": Language.catalogue
             case "rest": StandaloneConfiguration.markdown
             default: ConfigurationReference.markdown
             }

@@ -276,6 +276,8 @@ extension ProjectConfiguration {
             package var requiresLeakedPasswordCheck = false
             package var captchaURL: String?
             package var captchaTimeout: Duration = .seconds(10)
+            package var captchaSiteKey: String?
+            package var captchaScriptURL: String?
             package var maxPasskeys = 10
             package var maxBodyBytes = 1 << 20
             package var statementTimeout: Duration = .seconds(10)
@@ -347,6 +349,13 @@ extension ProjectConfiguration {
                 Field.optional(
                     "captcha_url", \.captchaURL, .httpURL,
                     "Where the provider of `[auth.captcha]` is asked in place of its own address.")
+                Field.optional(
+                    "captcha_site_key", \.captchaSiteKey, .text,
+                    "The project's public key at that provider: with it the web pages show its widget. Without, nobody signs up or in there while `[auth.captcha]` is on."
+                )
+                Field.optional(
+                    "captcha_script_url", \.captchaScriptURL, .httpURL,
+                    "Where the pages load the widget's script in place of the provider's own address.")
                 Field.key("max_passkeys", \.maxPasskeys, .integer(1...100), "Passkeys of a user, at most.")
                 Field.key(
                     "captcha_timeout", \.captchaTimeout, .duration(.milliseconds(1)...(.seconds(60))),

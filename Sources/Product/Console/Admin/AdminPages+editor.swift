@@ -42,8 +42,11 @@ extension AdminPages {
     private func results(_ grid: Grid) -> Markup {
         Components.section("results", .results) {
             Markup(.p, .class("hint"), .role("status")) {
-                Components.code(grid.tag)
-                Markup.data(" · ")
+                // Rows are fetched from a cursor, which is ours, not the operator's.
+                if !grid.tag.hasPrefix("FETCH") {
+                    Components.code(grid.tag)
+                    Markup.data(" · ")
+                }
                 Markup.text(.rowCount, "\(grid.rows.count)")
                 Markup.data(" · ")
                 Markup.text(.tookMilliseconds, "\(grid.milliseconds)")
@@ -51,7 +54,8 @@ extension AdminPages {
             if grid.isCut { Components.notice(.of(.resultIsCut, "\(limits.maxRows)"), isGood: false) }
             if !grid.rows.isEmpty {
                 Components.table(
-                    .of(.results), grid.columns.map { .words($0) }, rows: grid.rows.map { $0.map { cell($0) } })
+                    .of(.results), grid.columns.map { .words($0) }, rows: grid.rows.map { $0.map { cell($0) } },
+                    narrow: .scrolled)
             } else if !grid.columns.isEmpty {
                 Components.empty(.table, .noRows)
             }

@@ -126,7 +126,7 @@ extension AdminPages {
             return try await administration.owner.run(
                 WorkUnit(readOnly: true, statementTimeout: limits.statementTimeout, queries: queries))
         } catch {
-            throw HTTPError(.init(code: Self.status(of: error)), error.message)
+            throw PageRefusal(.init(code: Self.status(of: error)), .words(error.message))
         }
     }
 

@@ -23,7 +23,7 @@ extension AdminPages {
         var stored: PostgresResult?
         if let condition {
             stored = try await read([table.whole(condition)]).first
-            guard stored?.rowCount == 1 else { throw HTTPError(.notFound, "There is no such row.") }
+            guard stored?.rowCount == 1 else { throw PageRefusal(.notFound, .noSuchRow) }
         }
         func value(_ index: Int, _ column: TableSchema.Column) -> String? {
             if let typed {
@@ -103,7 +103,7 @@ extension AdminPages {
         let statement = condition.map { table.update(values, $0) } ?? table.insertion(values)
         do {
             let result = try await write(statement)
-            guard result.affectedRows == 1 else { throw HTTPError(.notFound, "There is no such row.") }
+            guard result.affectedRows == 1 else { throw PageRefusal(.notFound, .noSuchRow) }
         } catch let error as PostgresError {
             return try await rowPage(
                 visit, form, typed: form, problem: .words(error.message),
@@ -118,7 +118,7 @@ extension AdminPages {
     private func deleteRow(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
         let form = try await forms.form(of: visit.request)
         let table = try await schema(visit)
-        guard let condition = table.condition(form) else { throw HTTPError(.badRequest, "No row is named.") }
+        guard let condition = table.condition(form) else { throw PageRefusal(.badRequest, .noRowNamed) }
         do {
             _ = try await write(table.deletion(condition))
         } catch let error as PostgresError {
@@ -137,7 +137,7 @@ extension AdminPages {
         return try await administration.owner.withTransaction(statementTimeout: limits.statementTimeout) {
             transaction in
             let result = try await transaction.query(prepared)
-            guard result.affectedRows <= 1 else { throw HTTPError(.conflict, "More than one row is concerned.") }
+            guard result.affectedRows <= 1 else { throw PageRefusal(.conflict, .moreThanOneRow) }
             return result
         }
     }

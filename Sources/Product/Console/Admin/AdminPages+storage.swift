@@ -118,7 +118,7 @@ extension AdminPages {
         let bucket = visit.request.parameters["bucket"] ?? ""
         let name = visit.query.first("name") ?? ""
         var response = await api.fetch(.get, Self.object(bucket, name), token: nil, as: who, for: visit.request)
-        guard response.status == .ok else { throw HTTPError(.notFound, "There is no such file.") }
+        guard response.status == .ok else { throw PageRefusal(.notFound, .noSuchFile) }
         note("file.download", who, visit, .field("bucket", bucket))
         let shown = name.split(separator: "/").last.map(String.init) ?? "file"
         response.headers.set(

@@ -91,7 +91,7 @@ extension AdminPages {
         let schema = visit.request.parameters["schema"] ?? ""
         let name = visit.request.parameters["table"] ?? ""
         guard let table = TableSchema(schema, name, try await read(TableSchema.queries(schema, name))) else {
-            throw HTTPError(.notFound, "There is no such table.")
+            throw PageRefusal(.notFound, .noSuchTable)
         }
         return table
     }
@@ -182,7 +182,7 @@ extension AdminPages {
                         }, at: 0)
                 }
                 return cells
-            })
+            }, narrow: .scrolled)
     }
 
     /// A value of a grid: NULL is told from an empty text, and what is long is cut.

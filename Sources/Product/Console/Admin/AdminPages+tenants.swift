@@ -18,6 +18,10 @@ extension AdminPages {
 
     private static let pageSize = 25
 
+    private static let statuses: [String: Message] = [
+        "active": .tenantIsActive, "suspended": .tenantIsSuspended, "deleted": .tenantIsDeleted,
+    ]
+
     private func tenants(
         _ visit: Visit, _ who: Operator, problem: Phrase? = nil, status: HTTPStatus = .ok
     ) async -> HTTPResponse {
@@ -48,7 +52,7 @@ extension AdminPages {
                 Components.empty(.building, .noTenants)
             } else {
                 Components.table(
-                    .tenants, [.name, .owner, .members, .status, .plan, .since, .action],
+                    .tenants, [.name, .owner, .members, .status, .plan, .action],
                     rows: tenants.map { row(visit, $0, plans) })
             }
             Components.pager(
@@ -65,12 +69,17 @@ extension AdminPages {
         return [
             Markup(.div) {
                 Markup(.strong, data: name)
-                Markup(.div, .class("hint")) { Components.code(String(id.prefix(8))) }
+                Markup(.div, .class("hint")) {
+                    Components.code(String(id.prefix(8)))
+                    Markup.data(" · ")
+                    Components.moment(tenant["created_at"]?.stringValue)
+                }
             },
             .data(tenant["owner_email"]?.stringValue ?? "–"),
             .data(Components.grouped(tenant["members"]?.intValue ?? 0)),
             Markup(
-                .span, .class(status == "active" ? "badge good" : "badge bad"), data: status),
+                .span, .class(status == "active" ? "badge good" : "badge bad")
+            ) { Markup.text(Self.statuses[status].map { Phrase.of($0) } ?? .words(status)) },
             Markup(.form, .method("post"), .action("/admin/tenants/\(id)/plan"), .class("inline")) {
                 Form.token(visit.formToken)
                 Markup(.select, .name("plan"), .class("small"), .label(.planOf, name)) {
@@ -83,7 +92,6 @@ extension AdminPages {
                     Markup(.span, .class("unseen"), data: " \(name)")
                 }
             },
-            Components.moment(tenant["created_at"]?.stringValue),
             status == "suspended"
                 ? Form.action("/admin/tenants/\(id)/resume", .resume, token: visit.formToken, about: name)
                 : Form.action("/admin/tenants/\(id)/suspend", .suspend, "danger", token: visit.formToken, about: name),

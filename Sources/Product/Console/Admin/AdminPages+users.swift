@@ -98,7 +98,7 @@ extension AdminPages {
         status: HTTPStatus = .ok
     ) async throws -> HTTPResponse {
         let answer = await api.call(.get, target(visit), as: who, for: visit.request)
-        guard answer.isSuccess, let user = answer.body else { throw HTTPError(.notFound, "There is no such user.") }
+        guard answer.isSuccess, let user = answer.body else { throw PageRefusal(.notFound, .noSuchUser) }
         let email = user["email"]?.stringValue ?? ""
         return visit.page(.users, .admin(.users), status: status) {
             Markup(.p, .class("back")) { Markup(.a, .href("/admin/users"), text: .backToUsers) }

@@ -74,7 +74,7 @@ extension AdminPages {
 
     private func points(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
         guard let id = visit.request.parameters["collection"].flatMap({ Int($0) }) else {
-            throw HTTPError(.notFound, "There is no such collection.")
+            throw PageRefusal(.notFound, .noSuchCollection)
         }
         let page = visit.pageNumber
         let results = try await read([
@@ -98,7 +98,7 @@ extension AdminPages {
             limit \(String(Self.pageSize + 1))::bigint offset \(String((page - 1) * Self.pageSize))::bigint
             """,
         ])
-        guard let collection = results[0].onlyRow else { throw HTTPError(.notFound, "There is no such collection.") }
+        guard let collection = results[0].onlyRow else { throw PageRefusal(.notFound, .noSuchCollection) }
         let name = collection["name"].string ?? ""
         let rows = results[1].rows.map { $0 }
         return visit.page(.words(name), .admin(.vectors)) {

@@ -6,11 +6,13 @@ package import Primitives
 
 /// What operators' pages work on beside the API.
 package struct Administration: Sendable {
-    /// Reads the schema for faults; with `tries` two probe tenants try to reach each other's data as well.
-    package typealias Inspect = @Sendable (_ tries: Bool) async throws -> IsolationReport
+    /// Reads the schema for faults.
+    package typealias Inspect = @Sendable () async throws -> [Finding]
 
     let owner: Database
     let inspect: Inspect
+    /// Whoever composes the server has it run.
+    package let check: IsolationCheck
     let logs: LogRing
     let limits: Limits
 
@@ -29,8 +31,11 @@ package struct Administration: Sendable {
     /// - Parameters:
     ///   - owner: logs in as the owner of the project's own schema.
     ///   - logs: the server's latest events.
-    package init(owner: Database, logs: LogRing, limits: Limits = Limits(), inspect: @escaping Inspect) {
+    package init(
+        owner: Database, logs: LogRing, limits: Limits = Limits(), check: IsolationCheck, inspect: @escaping Inspect
+    ) {
         self.owner = owner
+        self.check = check
         self.inspect = inspect
         self.logs = logs
         self.limits = limits

@@ -59,22 +59,50 @@ enum Components {
         Markup(.span, .class(kind.isEmpty ? "badge" : "badge \(kind)")) { Markup.text(phrase) }
     }
 
-    /// A table with a heading for each column; cells that do not fit are scrolled to, with the keyboard too.
-    static func table(_ name: Message, _ columns: [Message], rows: [[Markup]]) -> Markup {
-        table(.of(name), columns.map { Phrase.message($0, []) }, rows: rows)
+    /// How a table is shown on a phone.
+    enum Narrow: Sendable {
+        /// A row becomes a list of names and values.
+        case stacked
+        /// As it is; what does not fit is scrolled to. For columns that nobody has chosen, such as a statement's.
+        case scrolled
     }
 
-    static func table(_ name: Phrase, _ columns: [Phrase], rows: [[Markup]]) -> Markup {
-        Markup(.div, .class("scroll"), .tabindex(0)) {
-            Markup(.table) {
+    /// A table with a heading for each column; cells that do not fit are scrolled to, with the keyboard too.
+    static func table(
+        _ name: Message, _ columns: [Message], rows: [[Markup]], narrow: Narrow = .stacked
+    ) -> Markup {
+        table(.of(name), columns.map { Phrase.message($0, []) }, rows: rows, narrow: narrow)
+    }
+
+    static func table(_ name: Phrase, _ columns: [Phrase], rows: [[Markup]], narrow: Narrow = .stacked) -> Markup {
+        Markup(.div, .class(narrow == .stacked ? "scroll stacked" : "scroll"), .tabindex(0)) {
+            // The roles stay what they are when the styles of a phone make blocks of rows and cells.
+            Markup(.table, .role("table")) {
                 Markup(.caption, .class("unseen")) { Markup.text(name) }
-                Markup(.thead) {
-                    Markup(.tr) { for column in columns { Markup(.th, .scope("col")) { Markup.text(column) } } }
+                Markup(.thead, .role("rowgroup")) {
+                    Markup(.tr, .role("row")) {
+                        for column in columns {
+                            Markup(.th, .scope("col"), .role("columnheader")) { Markup.text(column) }
+                        }
+                    }
                 }
-                Markup(.tbody) {
-                    for row in rows { Markup(.tr) { for cell in row { Markup(.td) { cell } } } }
+                Markup(.tbody, .role("rowgroup")) {
+                    for row in rows {
+                        Markup(.tr, .role("row")) {
+                            for (index, cell) in row.enumerated() {
+                                self.cell(cell, of: columns.indices.contains(index) ? columns[index] : .words(""))
+                            }
+                        }
+                    }
                 }
             }
+        }
+    }
+
+    /// A cell says on a phone which column it is of.
+    private static func cell(_ content: Markup, of column: Phrase) -> Markup {
+        Markup(.td, .role("cell"), .hook("label", column)) {
+            if !content.isEmpty { Markup(.div) { content } }
         }
     }
 

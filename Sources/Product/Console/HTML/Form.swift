@@ -37,6 +37,8 @@ enum Form {
         static let email = Input(type: "email", autocomplete: "username")
         static let code = Input(
             autocomplete: "one-time-code", maxLength: 10, takesFocus: true, pattern: "[0-9 ]*", inputMode: "numeric")
+        static let phone = Input(
+            type: "tel", autocomplete: "tel", maxLength: 24, pattern: "[+]?[0-9 ()./\\-]{8,}", inputMode: "tel")
         static let currentPassword = Input(type: "password", autocomplete: "current-password", maxLength: 72)
         static func newPassword(_ minLength: Int) -> Input {
             Input(type: "password", autocomplete: "new-password", minLength: minLength, maxLength: 72)

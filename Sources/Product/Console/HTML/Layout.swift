@@ -22,12 +22,14 @@ struct Layout: Sendable {
     var formToken = ""
     /// Whether the page shows progress and is loaded again where scripts do not run.
     var isRefreshed = false
+    /// The provider's widget that stands in the page.
+    var widget: CaptchaWidget?
     var language = Language.english
     /// What there is to choose from.
     var languages: [Language] = []
 
     func page(_ body: Markup) -> String {
-        let markup = Markup(.html, .lang(language.code)) {
+        let markup = Markup(.html, .lang(language.code), .direction(isRightToLeft: language.isRightToLeft)) {
             Markup(.head) {
                 Markup(.meta, .charset("utf-8"))
                 Markup(.meta, .name("viewport"), .content("width=device-width, initial-scale=1"))
@@ -39,6 +41,7 @@ struct Layout: Sendable {
                 Markup(.link, .rel("stylesheet"), .href("/assets/atoll.css"))
                 Markup(.link, .rel("icon"), .type("image/svg+xml"), .href("/assets/atoll.svg"))
                 Markup(.script, .src("/assets/atoll.js"), .defer())
+                if let widget { Markup(.script, .src(of: widget, in: language), .defer()) }
                 if isRefreshed {
                     Markup(.noscript) { Markup(.meta, .httpEquiv("refresh"), .content("2")) }
                 }

@@ -9,6 +9,10 @@ indirect enum Markup: Sendable {
 
     static let nothing = Markup.group([])
 
+    var isEmpty: Bool {
+        if case .group(let parts) = self { parts.allSatisfy(\.isEmpty) } else { false }
+    }
+
     /// What is no text of ours: a name, a number, a row's cell.
     static func data(_ text: String) -> Markup { .text(.words(text)) }
     static func text(_ message: Message, _ arguments: String...) -> Markup { .text(.message(message, arguments)) }
@@ -131,6 +135,10 @@ struct Attribute: Sendable {
     static func src(_ path: String) -> Attribute {
         Attribute("src", path.hasPrefix("/") && !path.hasPrefix("//") ? checked(path) : "#")
     }
+    /// The script of a provider whom the configuration names.
+    static func src(of widget: CaptchaWidget, in language: Language) -> Attribute {
+        Attribute("src", checked(widget.script(in: language)))
+    }
     /// A picture that stands in the page itself.
     static func picture(type: String, base64: String) -> Attribute {
         Attribute("src", "data:\(type);base64,\(base64)")
@@ -157,6 +165,7 @@ struct Attribute: Sendable {
     static func accept(_ value: String) -> Attribute { Attribute("accept", value) }
     static func role(_ value: String) -> Attribute { Attribute("role", value) }
     static func lang(_ value: String) -> Attribute { Attribute("lang", value) }
+    static func direction(isRightToLeft: Bool) -> Attribute { Attribute("dir", isRightToLeft ? "rtl" : "ltr") }
     static func scope(_ value: String) -> Attribute { Attribute("scope", value) }
     static func rel(_ value: String) -> Attribute { Attribute("rel", value) }
     static func content(_ value: String) -> Attribute { Attribute("content", value) }
@@ -174,6 +183,8 @@ struct Attribute: Sendable {
     static func aria(_ name: String, _ value: String) -> Attribute { Attribute("aria-\(name)", value) }
     /// What `atoll.js` looks for.
     static func hook(_ name: String, _ value: String = "") -> Attribute { Attribute("data-\(name)", value) }
+    /// What `atoll.js` shows to people.
+    static func hook(_ name: String, _ phrase: Phrase) -> Attribute { Attribute("data-\(name)", phrase) }
     /// A number of SVG, such as `width` or `x1`.
     static func svg(_ name: String, _ value: String) -> Attribute { Attribute(name, value) }
     static func required(_ isOn: Bool = true) -> Attribute { Attribute("required", isShown: isOn) }
@@ -182,6 +193,7 @@ struct Attribute: Sendable {
     static func selected(_ isOn: Bool) -> Attribute { Attribute("selected", isShown: isOn) }
     static func disabled(_ isOn: Bool) -> Attribute { Attribute("disabled", isShown: isOn) }
     static func open(_ isOn: Bool) -> Attribute { Attribute("open", isShown: isOn) }
+    static func hidden(_ isOn: Bool = true) -> Attribute { Attribute("hidden", isShown: isOn) }
     static func readonly(_ isOn: Bool = true) -> Attribute { Attribute("readonly", isShown: isOn) }
     static func `defer`() -> Attribute { Attribute("defer", isShown: true) }
 

@@ -7,17 +7,20 @@ package struct Language: Sendable {
     let code: String
     /// What the language calls itself.
     let name: String
+    /// Whether lines run from the right to the left.
+    let isRightToLeft: Bool
     /// What is missing is said in English.
     private let texts: [Message: String]
     /// Which of the forms that a text separates by `|` fits a count.
     private let pluralForm: @Sendable (Int) -> Int
 
     init(
-        code: String, name: String, texts: [Message: String],
+        code: String, name: String, isRightToLeft: Bool = false, texts: [Message: String],
         pluralForm: @escaping @Sendable (Int) -> Int = { $0 == 1 ? 0 : 1 }
     ) {
         self.code = code
         self.name = name
+        self.isRightToLeft = isRightToLeft
         self.texts = texts
         self.pluralForm = pluralForm
     }

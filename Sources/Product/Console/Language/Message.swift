@@ -29,6 +29,12 @@ enum Message: String, CaseIterable, Sendable {
     case backToStart = "Back to the start"
     case backToDashboard = "Back to the dashboard"
     case serverAnswered = "The server answered {0}."
+    case serverCannotAnswer = "The server cannot answer now. Try again in a moment."
+    case formOfOtherSite = "The form was sent from another site."
+    case formOfOtherVisit = "The form is of another visit. Load its page again."
+    case formOfOtherType = "The form was not sent as a browser sends it."
+    case formIsTooLarge = "That is more than a form may hold."
+    case noSuchPicture = "There is no such picture."
 
     // MARK: Words that many pages use
     case name = "Name"
@@ -107,7 +113,14 @@ enum Message: String, CaseIterable, Sendable {
     case newPassword = "New password"
     case secondFactor = "Second factor"
     case secondFactorText = "Your account asks for a code of your authenticator app."
-    case authenticator = "Authenticator"
+    case securityKeyText = "Your account asks for your security key."
+    case phoneCodeText = "Your account asks for a code that is sent to the number ending in {0}."
+    case otherWays = "Other ways to prove it is you"
+    case useSecurityKey = "Use your security key"
+    case or = "or"
+    case usePasskey = "Use a passkey"
+    case sendCode = "Send a code"
+    case phoneCodeHint = "The code in the message."
     case code = "Code"
     case codeHint = "The six digits that your app shows now."
     case verify = "Verify"
@@ -117,26 +130,45 @@ enum Message: String, CaseIterable, Sendable {
     case acceptSignedIn = "Make an account with the address that was invited, or sign in, and come back here."
     case accept = "Accept"
 
+    // MARK: Keys of the browser, and proofs of a human
+    case keyCancelled = "No key answered, or you have cancelled. Try again when you are ready."
+    case keyIsKnown = "This key is registered already."
+    case keyOfOtherAddress = "Keys cannot be used at this address of the server. Open the address it is known by."
+    case keyFailed = "The key could not be used."
+    case browserHasNoKeys = "This browser has no support for keys, or the page did not come over a secure connection."
+    case keysNeedScripts = "Keys need scripts, which are off in this browser."
+    case captchaNeedsScripts =
+        "This server wants to know that you are no program. For that your browser has to run scripts."
+    case captchaHasNoKey =
+        "This server wants a proof of a human, and its pages do not know how to ask for one. Its operator has to set captcha_site_key."
+
     // MARK: Refusals that the services name by a code
+    case captchaRefused = "We could not tell that you are no program. Try again."
+    case keyRefused = "The key was not accepted. Try again."
+    case keyBelongsToNobody = "The key is of no account here, or was taken back."
+    case tooManyPasskeys = "You have as many passkeys as one may have."
+    case phoneIsKnown = "You have added this number already."
+    case phoneInvalid = "Type the number with its country code, such as +49 170 1234567."
+    case messageNotSent = "The message could not be sent."
     case wrongCredentials = "E-mail and password do not fit together."
     case addressNotConfirmed = "The address is not confirmed yet. Follow the link in the mail that was sent to it."
     case addressTaken = "There is an account with this address already."
     case addressInvalid = "That is no e-mail address."
     case userIsBanned = "This account is blocked."
     case tooManyRequests = "Too many attempts. Wait a moment."
-    case wrongCode = "The code is wrong. Codes change every 30 seconds."
+    case wrongCode = "The code is wrong, or was used before."
     case codeExpired = "The code has ended. Ask for a new one."
     case currentPasswordWrong = "That is not your current password."
     case samePassword = "That is the password you have."
     case needsSecondFactor = "Sign in again with your second factor first."
-    case factorNameTaken = "You have an authenticator of this name."
-    case tooManyFactors = "You have as many authenticators as one may have."
+    case factorNameTaken = "You have a second factor of this name."
+    case tooManyFactors = "You have as many second factors as one may have."
     case sessionIsGone = "The session has ended already."
     case signUpsDisabled = "New accounts are not taken at the moment."
 
     // MARK: Dashboard and usage
     case greeting = "Hello, {0}"
-    case dashboardText = "What {0} has."
+    case dashboardText = "{0} at a glance."
     case planNamed = "Plan {0}"
     case setUpNotDone = "Your set-up is not finished"
     case setUpNotDoneText = "Keys, schema and vector collection are made in a moment."
@@ -259,19 +291,42 @@ enum Message: String, CaseIterable, Sendable {
     case codeSent =
         "It has been a while since you signed in. We have sent a code to your address: enter it together with the passwords."
     case passwordChanged = "Password changed."
+    case passkeys = "Passkeys"
+    case passkeysText = "Sign in with your phone, computer or password manager in place of the password."
+    case noPasskey = "No passkey yet"
+    case noPasskeyText = "A passkey cannot be guessed, and is of no use on a site that only looks like this one."
+    case passkeyName = "Name of the passkey"
+    case passkeyNameExample = "My laptop"
+    case addPasskey = "Add a passkey"
+    case nameOf = "Name of {0}"
+    case passkeyAdded = "The passkey is added. Next time, sign in with it."
+    case passkeyRenamed = "The passkey has its new name."
+    case passkeyRemoved = "The passkey is removed."
     case secondFactors = "Two-factor authentication"
-    case secondFactorsText = "A code of your phone beside the password: who learns the one does not have the other."
+    case secondFactorsText = "Something you have, beside the password: who learns the one does not have the other."
     case noFactor = "No second factor"
-    case noFactorText = "Add an authenticator app, such as those of your phone's password manager."
-    case factorsNotOffered = "This server does not take authenticators yet."
+    case noFactorText = "Add one below, and you are asked for it when you sign in."
+    case factorsNotOffered = "This server takes no second factors yet."
+    case authenticatorApp = "Authenticator app"
+    case securityKey = "Security key"
+    case phone = "Phone"
     case factorName = "Name of the authenticator"
     case factorNameExample = "My phone"
+    case securityKeyName = "Name of the security key"
+    case securityKeyNameExample = "Key on my key ring"
+    case addSecurityKey = "Add a security key"
+    case securityKeyAdded = "The security key is added. You will be asked for it when you sign in."
+    case phoneName = "Name of the phone"
+    case phoneNumber = "Phone number"
+    case phoneHint = "With its country code, such as +49 170 1234567."
+    case addPhone = "Add a phone"
+    case phoneAdded = "The phone is added. It is sent a code when you sign in."
     case addAuthenticator = "Add an authenticator"
     case enrollText = "Scan the picture with your app, then enter the code it shows."
     case qrCodeOfSecret = "QR code of the secret that is written beside it"
     case orTypeSecret = "Or type this secret into the app:"
     case factorAdded = "The authenticator is added. You will be asked for its code when you sign in."
-    case factorRemoved = "The authenticator is removed."
+    case factorRemoved = "The second factor is removed."
     case twoFactors = "Two factors"
     case sessions = "Sessions"
     case sessionsText = "Browsers and devices that are signed in to your account."
@@ -392,6 +447,7 @@ enum Message: String, CaseIterable, Sendable {
     case usersText = "Everybody who has an account."
     case searchUsers = "Address, name or identifier"
     case noUsers = "No user found"
+    case noSuchUser = "There is no such user."
     case lastSignIn = "Last sign-in"
     case banned = "Blocked"
     case confirmed = "Confirmed"
@@ -419,6 +475,9 @@ enum Message: String, CaseIterable, Sendable {
     case tenants = "Tenants"
     case tenantsText = "{0} tenant.|{0} tenants."
     case searchTenants = "Name or owner's address"
+    case tenantIsActive = "Active"
+    case tenantIsSuspended = "Suspended"
+    case tenantIsDeleted = "Deleted"
     case noTenants = "No tenant found"
     case owner = "Belongs to"
     case planOf = "Plan of {0}"
@@ -447,6 +506,10 @@ enum Message: String, CaseIterable, Sendable {
     case deleteRow = "Delete the row"
     case rowSaved = "The row is saved."
     case rowDeleted = "The row is deleted."
+    case noSuchTable = "There is no such table."
+    case noSuchRow = "There is no such row."
+    case noRowNamed = "No row is named."
+    case moreThanOneRow = "More than one row is concerned."
     case noRows = "No rows"
     case isNull = "NULL"
     case filterBy = "Filter by"
@@ -492,6 +555,7 @@ enum Message: String, CaseIterable, Sendable {
     case folder = "Folder"
     case folderAbove = "Folder above"
     case noFiles = "No files here"
+    case noSuchFile = "There is no such file."
     case changed = "Changed"
     case fileDeleted = "The file is deleted."
     case vectorsText = "Collections of all tenants."
@@ -505,6 +569,7 @@ enum Message: String, CaseIterable, Sendable {
     case noCollectionsText = "Collections that the set-up or clients make appear here."
     case backToCollections = "All collections"
     case noPoints = "No points here"
+    case noSuchCollection = "There is no such collection."
     case vector = "Vector"
     case payload = "Payload"
     case logs = "Logs"
@@ -517,8 +582,22 @@ enum Message: String, CaseIterable, Sendable {
     case noLogs = "Nothing logged"
     case isolationReport = "Isolation report"
     case isolationText =
-        "Two probe tenants with rows in every table try to reach each other's data. All of it is undone; nobody sees it."
-    case tryIsolation = "Run the check"
+        "Two probe tenants with rows in every table try to reach each other's data: by SQL, then over HTTP with accounts of their own, which are removed again. It goes on while you work elsewhere."
+    case runCheck = "Run the check"
+    case runCheckAgain = "Run it again"
+    case stopCheck = "Stop"
+    case checkRuns = "The check is under way"
+    case checkReads = "Reading the schema"
+    case checkTries = "Trying {0}"
+    case checkStops = "The check is stopping, and takes away what it has made."
+    case checkStopped = "The check was stopped. What it had made is taken away."
+    case checkFailed = "The check could not be done"
+    case checkNeverRan = "Not run yet"
+    case checkNeverRanText = "The result stays here until the server ends or the check is run again."
+    case checkEnded = "Ended"
+    case checkTook = "Took"
+    case checkSeconds = "{0} s"
+    case couldNotBeRemoved = "Could not be taken away: {0}"
     case nothingCrossed = "Nothing crossed: {0} attempts were held."
     case somethingCrossed = "{0} attempt got through.|{0} attempts got through."
     case crossings = "Attempts"
@@ -539,7 +618,8 @@ enum Message: String, CaseIterable, Sendable {
 
     /// The notices that an address may ask for, when something was done before.
     private static let notices: [Message] = [
-        .profileSaved, .pictureSaved, .pictureRemoved, .passwordChanged, .factorAdded, .factorRemoved, .sessionEnded,
+        .profileSaved, .pictureSaved, .pictureRemoved, .passwordChanged, .factorAdded, .factorRemoved,
+        .securityKeyAdded, .phoneAdded, .passkeyAdded, .passkeyRenamed, .passkeyRemoved, .sessionEnded,
         .othersSignedOut, .keyStored, .keyIsValid, .keyNotChecked, .keyRevoked, .keyRemoved, .roleChanged,
         .memberRemoved, .invitationSent, .invitationWithdrawn, .invitationAccepted, .teamRenamed, .teamMade, .teamLeft,
         .teamTransferred, .teamDeleted, .teamRestored, .tenantSwitched, .emailChanged, .emailChangeSent,
@@ -574,6 +654,12 @@ enum Message: String, CaseIterable, Sendable {
         "same_password": .samePassword, "insufficient_aal": .needsSecondFactor,
         "mfa_factor_name_conflict": .factorNameTaken, "too_many_enrolled_mfa_factors": .tooManyFactors,
         "mfa_totp_enroll_not_enabled": .factorsNotOffered, "session_not_found": .sessionIsGone,
-        "signup_disabled": .signUpsDisabled,
+        "signup_disabled": .signUpsDisabled, "captcha_failed": .captchaRefused,
+        "webauthn_verification_failed": .keyRefused, "webauthn_challenge_not_found": .keyRefused,
+        "webauthn_challenge_expired": .keyRefused, "webauthn_credential_not_found": .keyBelongsToNobody,
+        "webauthn_credential_exists": .keyIsKnown, "too_many_passkeys": .tooManyPasskeys,
+        "mfa_verified_factor_exists": .phoneIsKnown, "sms_send_failed": .messageNotSent,
+        "over_sms_send_rate_limit": .tooManyRequests, "mfa_webauthn_enroll_not_enabled": .factorsNotOffered,
+        "mfa_phone_enroll_not_enabled": .factorsNotOffered,
     ]
 }

@@ -15,6 +15,7 @@ extension Console {
         router.on(.get, "/auth/forgot", forVisitors { visit in forgotPage(visit) })
         router.on(.post, "/auth/forgot", maxBodyBytes: bytes, open(forgot))
         router.on(.get, "/auth/callback", open(callback))
+        registerPasskeySignIn(on: &router)
         router.on(.get, "/auth/reset", forMembers { visit, _ in resetPage(visit) })
         router.on(.post, "/auth/reset", maxBodyBytes: bytes, forMembers(reset))
     }
@@ -31,10 +32,12 @@ extension Console {
 
     // MARK: Sign in
 
-    private func signInPage(
+    func signInPage(
         _ visit: Visit, _ state: Form.State = .empty, next: String? = nil, status: HTTPStatus = .ok
     ) -> HTTPResponse {
         let next = Self.destination(next ?? visit.query.first("next"))
+        var visit = visit
+        visit.widget = methods.captcha
         return visit.page(.signIn, .narrow, status: status) {
             Components.heading(.of(.signIn), next == "/dashboard" ? nil : .of(.signInToGoOn))
             visit.notice
@@ -43,9 +46,11 @@ extension Console {
                 Form.hidden("next", next)
                 Form.field("email", .email, .email.focused(), state: state)
                 Form.field("password", .password, .currentPassword, state: state)
+                captchaField(visit)
                 Form.button(.signIn)
                 Markup(.p, .class("hint")) { Markup(.a, .href("/auth/forgot"), text: .forgotPassword) }
             }
+            passkeyChoice(visit, next: next)
             Markup(.p, .class("hint centred")) {
                 Markup.text(.noAccount)
                 Markup.data(" ")
@@ -59,13 +64,17 @@ extension Console {
         let email = form.first("email") ?? ""
         let answer = await visit.call(
             .post, "/auth/v1/token?grant_type=password",
-            ["email": .string(email), "password": .string(form.first("password") ?? "")])
-        guard answer.isSuccess, let session = ConsoleSession(answer.body) else {
-            let state = Form.State(values: ["email": email], problem: answer.phrase)
-            return signInPage(visit, state, next: form.first("next"), status: answer.pageStatus)
-        }
+            proven(["email": .string(email), "password": .string(form.first("password") ?? "")], by: form))
+        if let response = signedIn(&visit, answer, next: form.first("next")) { return response }
+        let state = Form.State(values: ["email": email], problem: answer.phrase)
+        return signInPage(visit, state, next: form.first("next"), status: answer.pageStatus)
+    }
+
+    /// Goes on as whoever Auth's answer is a session of, to the second factor where there is one; nil when it is a refusal.
+    func signedIn(_ visit: inout Visit, _ answer: ConsoleAPI.Answer, next: String?) -> HTTPResponse? {
+        guard answer.isSuccess, let session = ConsoleSession(answer.body) else { return nil }
         visit.session = session
-        let next = Self.destination(form.first("next"))
+        let next = Self.destination(next)
         let factors = answer.body?["user"]?["factors"]?.arrayValue?.compactMap { Person.Factor($0) } ?? []
         guard factors.contains(where: \.isVerified) else { return PageResponse.redirect(next) }
         return PageResponse.redirect("/auth/mfa?next=\(Self.encoded(next))")
@@ -86,6 +95,8 @@ extension Console {
         _ visit: Visit, _ state: Form.State = .empty, next: String? = nil, status: HTTPStatus = .ok
     ) -> HTTPResponse {
         let next = next ?? visit.query.first("next")
+        var visit = visit
+        visit.widget = methods.captcha
         return visit.page(.signUp, .narrow, status: status) {
             Components.heading(.of(.signUp), .of(.signUpText))
             if let problem = state.problem { Components.notice(problem, isGood: false) }
@@ -110,6 +121,7 @@ extension Console {
             Form.field("email", .email, .email, state: state)
             Form.field(
                 "password", .password, .newPassword(minPasswordLength), state: state, hint: passwordHint)
+            captchaField(visit)
             Form.button(.signUp)
         }
     }
@@ -120,7 +132,7 @@ extension Console {
         let name = form.first("full_name") ?? ""
         var body: JSONObject = ["email": .string(email), "password": .string(form.first("password") ?? "")]
         if !name.isEmpty { body["data"] = ["full_name": .string(name)] }
-        let answer = await visit.call(.post, "/auth/v1/signup", .object(body))
+        let answer = await visit.call(.post, "/auth/v1/signup", proven(body, by: form))
         guard answer.isSuccess else {
             var state = Form.State(values: ["email": email, "full_name": name])
             switch answer.code {
@@ -148,7 +160,9 @@ extension Console {
     private func forgotPage(
         _ visit: Visit, _ state: Form.State = .empty, isSent: Bool = false, status: HTTPStatus = .ok
     ) -> HTTPResponse {
-        visit.page(.forgotPassword, .narrow, status: status) {
+        var visit = visit
+        visit.widget = isSent ? nil : methods.captcha
+        return visit.page(.forgotPassword, .narrow, status: status) {
             Components.heading(.of(.forgotPassword), isSent ? nil : .of(.forgotText))
             if let problem = state.problem { Components.notice(problem, isGood: false) }
             if isSent {
@@ -156,6 +170,7 @@ extension Console {
             } else {
                 form("/auth/forgot", visit) {
                     Form.field("email", .email, .email.focused(), state: state)
+                    captchaField(visit)
                     Form.button(.sendLink)
                 }
             }
@@ -171,9 +186,10 @@ extension Console {
         let challenge = Base64URL.encode(digest(Array(verifier.utf8)))
         let answer = await visit.call(
             .post, "/auth/v1/recover?redirect_to=\(siteURL)/auth/callback",
-            [
-                "email": .string(email), "code_challenge": .string(challenge), "code_challenge_method": "s256",
-            ])
+            proven(
+                [
+                    "email": .string(email), "code_challenge": .string(challenge), "code_challenge_method": "s256",
+                ], by: form))
         guard answer.isSuccess else {
             return forgotPage(
                 visit, Form.State(values: ["email": email], problem: answer.phrase), status: answer.pageStatus)

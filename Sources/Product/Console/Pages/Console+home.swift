@@ -8,6 +8,7 @@ extension Console {
             visit.session = session
             return PageResponse.redirect("/dashboard")
         }
+        visit.widget = methods.captcha
         return visit.page(.home) {
             Markup(.div, .class("hero")) {
                 Markup(.div) {

@@ -28,20 +28,20 @@ struct FormGuard: Sendable {
     func token(for seed: String) -> String { Base64URL.encode(HMAC.code(for: seed.utf8, key: key)) }
 
     /// - Throws: 403 for a form of another site or another browser, 415 for another type.
-    func check(_ fields: FormFields, of request: HTTPRequest) throws(HTTPError) {
-        guard Self.isSameOrigin(request) else { throw HTTPError(.forbidden, "the form was sent from another site") }
+    func check(_ fields: FormFields, of request: HTTPRequest) throws(PageRefusal) {
+        guard Self.isSameOrigin(request) else { throw PageRefusal(.forbidden, .formOfOtherSite) }
         guard let seed = Cookie.all(of: request)[Self.cookieName],
             let sent = Base64URL.decode(fields.first(Self.fieldName) ?? ""),
             HMAC.isValid(sent, for: seed.utf8, key: key)
-        else { throw HTTPError(.forbidden, "the form is of another visit; load its page again") }
+        else { throw PageRefusal(.forbidden, .formOfOtherVisit) }
     }
 
     /// Reads and checks a form.
     func form(of request: HTTPRequest) async throws -> FormFields {
         guard request.headers["content-type"]?.lowercased().hasPrefix("application/x-www-form-urlencoded") == true
-        else { throw HTTPError(415, "the form is sent as application/x-www-form-urlencoded") }
+        else { throw PageRefusal(415, .formOfOtherType) }
         guard let text = String(validating: try await request.body.collect(), as: UTF8.self) else {
-            throw HTTPError(.badRequest, "the form is not UTF-8")
+            throw PageRefusal(.badRequest, .formOfOtherType)
         }
         let fields = FormFields(query: text)
         try check(fields, of: request)
@@ -51,7 +51,7 @@ struct FormGuard: Sendable {
     /// Reads and checks a form with a file, whose token stands in the address: the body is handed on as it is.
     func upload(of request: HTTPRequest) async throws -> [UInt8] {
         guard request.headers["content-type"]?.lowercased().hasPrefix("multipart/form-data") == true
-        else { throw HTTPError(415, "the form is sent as multipart/form-data") }
+        else { throw PageRefusal(415, .formOfOtherType) }
         try check(FormFields(query: request.query ?? ""), of: request)
         return try await request.body.collect()
     }

@@ -63,19 +63,17 @@ extension Console {
     func forOperators(_ handler: @escaping OperatorHandler) -> HTTPHandler {
         { request in
             var visit = begin(request)
-            if let admitted = operators.admits(request) {
-                return try await finishing(&visit) { visit in try await handler(&visit, admitted) }
+            return try await finishing(&visit) { visit in
+                if let admitted = operators.admits(request) { return try await handler(&visit, admitted) }
+                guard let person = try await person(&visit) else {
+                    return PageResponse.redirect("/admin/signin?next=\(Self.returnAddress(request))")
+                }
+                if person.isOperator, person.hasVerifiedFactor, visit.session?.isSecondLevel == false {
+                    return PageResponse.redirect("/auth/mfa?next=\(Self.returnAddress(request))")
+                }
+                guard let admitted = operators.admits(person, in: visit.session) else { return Self.refusal(visit) }
+                return try await handler(&visit, admitted)
             }
-            guard let person = try await person(&visit) else {
-                return visit.finish(PageResponse.redirect("/admin/signin?next=\(Self.returnAddress(request))"))
-            }
-            if person.isOperator, person.hasVerifiedFactor, visit.session?.isSecondLevel == false {
-                return visit.finish(PageResponse.redirect("/auth/mfa?next=\(Self.returnAddress(request))"))
-            }
-            guard let admitted = operators.admits(person, in: visit.session) else {
-                return visit.finish(Self.refusal(visit))
-            }
-            return try await finishing(&visit) { visit in try await handler(&visit, admitted) }
         }
     }
 

@@ -24,18 +24,45 @@ struct Person: Sendable {
 
     /// A second factor.
     struct Factor: Sendable {
+        /// The raw value is Auth's.
+        enum Kind: String, Sendable {
+            case app = "totp"
+            case securityKey = "webauthn"
+            case phone
+
+            var title: Message {
+                switch self {
+                case .app: .authenticatorApp
+                case .securityKey: .securityKey
+                case .phone: .phone
+                }
+            }
+        }
+
         let id: String
-        let name: String
+        let kind: Kind
+        private let givenName: String
         let isVerified: Bool
         let createdAt: String?
+        /// The last four digits of a phone's number.
+        let lastDigits: String
 
         init?(_ json: JSON) {
-            guard let id = json["id"]?.stringValue, json["factor_type"]?.stringValue == "totp" else { return nil }
+            guard let id = json["id"]?.stringValue,
+                let kind = json["factor_type"]?.stringValue.flatMap({ Kind(rawValue: $0) })
+            else { return nil }
             self.id = id
-            name = json["friendly_name"]?.stringValue ?? ""
+            self.kind = kind
+            givenName = json["friendly_name"]?.stringValue ?? ""
             isVerified = json["status"]?.stringValue == "verified"
             createdAt = json["created_at"]?.stringValue
+            lastDigits = String((json["phone"]?.stringValue ?? "").suffix(4))
         }
+
+        /// What its owner calls it, or what it is.
+        var name: Phrase { givenName.isEmpty ? .of(kind.title) : .words(givenName) }
+
+        func isNamed(_ name: String) -> Bool { givenName == name }
     }
 
     let user: JSON

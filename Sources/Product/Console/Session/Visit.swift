@@ -13,6 +13,8 @@ struct Visit: Sendable {
     var session: ConsoleSession?
     /// Set on pages for people who are signed in.
     var signedIn: Person?
+    /// Set by forms that a human has to be behind.
+    var widget: CaptchaWidget?
     /// Set with the response.
     var cookies: [Cookie] = []
 
@@ -47,8 +49,8 @@ struct Visit: Sendable {
     ) -> HTTPResponse {
         let layout = Layout(
             title: title, frame: frame, person: signedIn, path: request.path, formToken: formToken,
-            isRefreshed: isRefreshed, language: language, languages: languages)
-        return PageResponse.html(layout.page(content()), status: status)
+            isRefreshed: isRefreshed, widget: widget, language: language, languages: languages)
+        return PageResponse.html(layout.page(content()), status: status, widget: widget)
     }
 
     /// The response with this visit's cookies.
@@ -91,38 +93,48 @@ extension Console {
     func forMembers(_ handler: @escaping PersonHandler) -> HTTPHandler {
         { request in
             var visit = begin(request)
-            guard let person = try await person(&visit) else {
-                visit.cookies += ConsoleSession.cleared
-                return visit.finish(PageResponse.redirect("/auth/signin?next=\(Self.returnAddress(request))"))
+            return try await finishing(&visit) { visit in
+                guard let person = try await person(&visit) else {
+                    visit.cookies += ConsoleSession.cleared
+                    return PageResponse.redirect("/auth/signin?next=\(Self.returnAddress(request))")
+                }
+                if person.hasVerifiedFactor, visit.session?.isSecondLevel == false {
+                    return PageResponse.redirect("/auth/mfa?next=\(Self.returnAddress(request))")
+                }
+                return try await handler(&visit, person)
             }
-            if person.hasVerifiedFactor, visit.session?.isSecondLevel == false {
-                return visit.finish(PageResponse.redirect("/auth/mfa?next=\(Self.returnAddress(request))"))
-            }
-            return try await finishing(&visit) { visit in try await handler(&visit, person) }
         }
     }
 
     /// Answers, and turns a refusal of the page itself into a page.
     func finishing(_ visit: inout Visit, _ handler: PageHandler) async throws -> HTTPResponse {
+        let refusal: PageRefusal
         do {
             // Two steps: the cookies are those the visit has once it was handled.
             let response = try await handler(&visit)
             return visit.finish(response)
         } catch {
-            guard let refusal = error as? HTTPError else { throw error }
-            let page = visit.page(.somethingIsWrong, .narrow, status: refusal.status) {
-                Components.heading(.of(.somethingIsWrong))
-                Components.notice(.words(refusal.message), isGood: false)
-                Markup(.p) { Markup(.a, .class("button"), .href("/"), text: .backToStart) }
+            if let error = error as? PageRefusal {
+                refusal = error
+            } else if let error = error as? HTTPError {
+                refusal = PageRefusal(error)
+            } else {
+                throw error
             }
-            return visit.finish(page)
         }
+        visit.widget = nil
+        let page = visit.page(.somethingIsWrong, .narrow, status: refusal.status) {
+            Components.heading(.of(.somethingIsWrong))
+            Components.notice(refusal.phrase, isGood: false)
+            Markup(.p) { Markup(.a, .class("button"), .href("/"), text: .backToStart) }
+        }
+        return visit.finish(page)
     }
 
     /// Who is signed in, from three calls that go together; nil for nobody, or when Auth does not know the session any more.
     ///
-    /// - Throws: ``HTTPError`` when Auth cannot answer: somebody who may well be signed in is not signed out for that.
-    func person(_ visit: inout Visit) async throws(HTTPError) -> Person? {
+    /// - Throws: ``PageRefusal`` when Auth cannot answer: somebody who may well be signed in is not signed out for that.
+    func person(_ visit: inout Visit) async throws(PageRefusal) -> Person? {
         guard let session = await ConsoleSession.current(of: visit.request, api) else { return nil }
         visit.session = session
         let asking = visit
@@ -132,7 +144,7 @@ extension Console {
         let answers = await (user, profile, tenants)
         guard answers.0.isSuccess, let user = answers.0.body else {
             guard [401, 403, 404].contains(answers.0.status) else {
-                throw HTTPError(.serviceUnavailable, "The server cannot answer now. Try again in a moment.")
+                throw PageRefusal(.serviceUnavailable, .serverCannotAnswer)
             }
             visit.session = nil
             return nil

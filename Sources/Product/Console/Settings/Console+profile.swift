@@ -130,7 +130,7 @@ extension Console {
             .get, Self.pictureObject(visit.request.parameters["user"] ?? ""), token: visit.session?.accessToken,
             for: visit.request)
         guard response.status == .ok, response.headers["content-type"]?.hasPrefix("image/") == true else {
-            throw HTTPError(.notFound, "There is no such picture.")
+            throw PageRefusal(.notFound, .noSuchPicture)
         }
         response.headers.set("Cache-Control", "private, max-age=3600")
         response.headers.set("X-Content-Type-Options", "nosniff")

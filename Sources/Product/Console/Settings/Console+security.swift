@@ -2,24 +2,26 @@
 internal import HTTP
 internal import Primitives
 
-/// Password, second factors, sessions.
+/// Password and sessions; passkeys and second factors stand on the same page.
 extension Console {
     func registerSecurity(on router: inout Router) {
         let bytes = Self.maxFormBytes
         router.on(.get, "/settings/security", forMembers { visit, person in await securityPage(visit, person) })
         router.on(.post, "/settings/password", maxBodyBytes: bytes, forMembers(savePassword))
         router.on(.post, "/settings/password/code", maxBodyBytes: bytes, forMembers(sendCode))
-        router.on(.post, "/settings/factors", maxBodyBytes: bytes, forMembers(enrollFactor))
-        router.on(.post, "/settings/factors/verify", maxBodyBytes: bytes, forMembers(verifyFactor))
-        router.on(.post, "/settings/factors/remove", maxBodyBytes: bytes, forMembers(removeFactor))
+        registerFactors(on: &router)
+        registerPasskeys(on: &router)
         router.on(.post, "/settings/sessions/end", maxBodyBytes: bytes, forMembers(endSession))
         router.on(.post, "/settings/sessions/end-others", maxBodyBytes: bytes, forMembers(endOtherSessions))
     }
 
-    private func securityPage(_ visit: Visit, _ person: Person, _ outcome: Outcome? = nil) async -> HTTPResponse {
-        let sessions = await visit.call(.get, "/auth/v1/user/sessions").body?["sessions"]?.arrayValue ?? []
+    func securityPage(_ visit: Visit, _ person: Person, _ outcome: Outcome? = nil) async -> HTTPResponse {
+        async let sessionAnswer = visit.call(.get, "/auth/v1/user/sessions")
+        async let passkeys = passkeys(visit)
+        let (sessions, keys) = await (sessionAnswer.body?["sessions"]?.arrayValue ?? [], passkeys)
         return settingsPage(visit, .security, .securityText, status: outcome?.status ?? .ok) {
             passwordSection(visit, outcome)
+            passkeySection(visit, keys, outcome)
             factorSection(visit, person, outcome)
             sessionSection(visit, sessions, outcome)
         }
@@ -84,115 +86,6 @@ extension Console {
             Outcome("password", Self.askingForCode(answer.isSuccess ? .of(.codeSent) : answer.phrase)))
     }
 
-    // MARK: Second factors
-
-    private func factorSection(_ visit: Visit, _ person: Person, _ outcome: Outcome?) -> Markup {
-        let factors = person.factors.filter(\.isVerified)
-        return Components.section("factors", .secondFactors, .of(.secondFactorsText)) {
-            outcome.notice("factors")
-            if factors.isEmpty {
-                Components.empty(.shield, .noFactor, offersFactors ? .noFactorText : nil)
-            } else {
-                Components.table(
-                    .secondFactors, [.name, .since, .action],
-                    rows: factors.map { factor in
-                        let name = factor.name.isEmpty ? String(factor.id.prefix(8)) : factor.name
-                        return [
-                            .data(name), Components.moment(factor.createdAt),
-                            Form.action(
-                                "/settings/factors/remove", .remove, token: visit.formToken, about: name,
-                                ("factor", factor.id)),
-                        ]
-                    })
-            }
-            if offersFactors {
-                Markup(.form, .method("post"), .action("/settings/factors"), .class("row-form")) {
-                    Form.token(visit.formToken)
-                    Form.field(
-                        "friendly_name", .factorName,
-                        Form.Input(maxLength: 64, placeholder: .of(.factorNameExample)),
-                        state: outcome.state("factors"))
-                    Form.button(.addAuthenticator)
-                }
-            } else {
-                Markup(.p, .class("hint"), text: .factorsNotOffered)
-            }
-        }
-    }
-
-    /// Shows the secret once, as a picture and as text, and asks for a first code.
-    private func enrollFactor(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
-        let name = form.first("friendly_name") ?? ""
-        let answer = await visit.call(
-            .post, "/auth/v1/factors",
-            ["factor_type": "totp", "friendly_name": .string(name), "issuer": "Atoll"])
-        guard answer.isSuccess, let id = answer.body?["id"]?.stringValue, let secret = answer.body?["totp"] else {
-            return await securityPage(
-                visit, person,
-                Outcome("factors", answer, field: "friendly_name", values: ["friendly_name": name]))
-        }
-        return enrollmentPage(
-            visit,
-            Enrollment(id: id, secret: secret["secret"]?.stringValue ?? "", qrCode: secret["qr_code"]?.stringValue))
-    }
-
-    private struct Enrollment {
-        let id: String
-        let secret: String
-        /// An SVG document; nil once the page was sent back, as it is not kept.
-        let qrCode: String?
-    }
-
-    private func enrollmentPage(
-        _ visit: Visit, _ enrollment: Enrollment, _ state: Form.State = .empty, status: HTTPStatus = .ok
-    ) -> HTTPResponse {
-        visit.page(.addAuthenticator, .settings(.security), status: status) {
-            Components.heading(.of(.addAuthenticator), .of(.enrollText))
-            Markup(.section, .class("enroll"), .label(.addAuthenticator)) {
-                if let code = enrollment.qrCode {
-                    Markup(
-                        .img, .class("qr"), .alt(.qrCodeOfSecret),
-                        .picture(type: "image/svg+xml", base64: Base64.encode(Array(code.utf8))),
-                        .svg("width", "220"), .svg("height", "220"))
-                }
-                Markup(.div) {
-                    Markup(.p, text: .orTypeSecret)
-                    Markup(.p, .class("secret")) { Components.code(enrollment.secret) }
-                    Markup(.form, .method("post"), .action("/settings/factors/verify")) {
-                        Form.token(visit.formToken)
-                        Form.hidden("factor", enrollment.id)
-                        Form.hidden("secret", enrollment.secret)
-                        Form.field("code", .code, .code, state: state, hint: .of(.codeHint))
-                        Markup(.div, .class("actions")) {
-                            Form.button(.verify)
-                            Markup(.a, .class("button quiet"), .href("/settings/security"), text: .cancel)
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    private func verifyFactor(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
-        let factor = form.first("factor") ?? ""
-        let answer = await raise(&visit, factor: factor, code: form.first("code") ?? "")
-        guard answer.isSuccess else {
-            return enrollmentPage(
-                visit, Enrollment(id: factor, secret: form.first("secret") ?? "", qrCode: nil),
-                Form.State(errors: ["code": answer.phrase]), status: answer.pageStatus)
-        }
-        return PageResponse.redirect(SettingsSection.security.path(done: .factorAdded))
-    }
-
-    private func removeFactor(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
-        let answer = await visit.call(.delete, "/auth/v1/factors/\(Self.segment(form.first("factor") ?? ""))")
-        guard answer.isSuccess else { return await securityPage(visit, person, Outcome("factors", answer)) }
-        return PageResponse.redirect(SettingsSection.security.path(done: .factorRemoved))
-    }
-
     // MARK: Sessions
 
     private func sessionSection(_ visit: Visit, _ sessions: [JSON], _ outcome: Outcome?) -> Markup {
@@ -203,9 +96,11 @@ extension Console {
                     .sessions, [.device, .address, .lastUsed, .action],
                     rows: sessions.map { session in sessionRow(visit, session) })
             }
-            Markup(.form, .method("post"), .action("/settings/sessions/end-others")) {
-                Form.token(visit.formToken)
-                Form.button(.signOutOthers, "danger")
+            if sessions.count > 1 {
+                Markup(.form, .method("post"), .action("/settings/sessions/end-others")) {
+                    Form.token(visit.formToken)
+                    Form.button(.signOutOthers, "danger")
+                }
             }
         }
     }

@@ -29,6 +29,10 @@
     }
   });
 
+  // On a phone the navigation at the side is a row that scrolls: what is current is in sight.
+  const current = document.querySelector(".side a[aria-current]");
+  if (current) current.scrollIntoView({ block: "nearest", inline: "center" });
+
   // Control and Return send a form from a text of several lines.
   for (const area of document.querySelectorAll("textarea[data-submit-with-control]")) {
     area.addEventListener("keydown", (event) => {
@@ -36,41 +40,136 @@
     });
   }
 
+  // Keys of the browser (Web Authentication): a form asks the server what to ask a key for, and goes out with the key's answer.
+  const bytes = (text) =>
+    Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
+  const text = (buffer) =>
+    btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+  const forBrowser = (options) => {
+    const named = (list) => (list || []).map((each) => ({ ...each, id: bytes(each.id) }));
+    const decoded = { ...options, challenge: bytes(options.challenge) };
+    if (options.user) decoded.user = { ...options.user, id: bytes(options.user.id) };
+    if (options.excludeCredentials) decoded.excludeCredentials = named(options.excludeCredentials);
+    if (options.allowCredentials) decoded.allowCredentials = named(options.allowCredentials);
+    return decoded;
+  };
+  const forServer = (credential) => {
+    const response = {};
+    for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {
+      if (credential.response[name]) response[name] = text(credential.response[name]);
+    }
+    if (credential.response.getTransports) response.transports = credential.response.getTransports();
+    return {
+      id: credential.id,
+      rawId: text(credential.rawId),
+      type: credential.type,
+      authenticatorAttachment: credential.authenticatorAttachment || undefined,
+      clientExtensionResults: credential.getClientExtensionResults(),
+      response,
+    };
+  };
+  // What a proof of a human gave elsewhere in the page; it counts once.
+  const proofs = () => document.querySelectorAll("[name='cf-turnstile-response'], [name='h-captcha-response']");
+  const askKey = async (form) => {
+    const fields = new URLSearchParams(new FormData(form));
+    for (const proof of proofs()) fields.set(proof.name, proof.value);
+    const answer = await fetch(form.dataset.ceremony, { method: "POST", body: fields, redirect: "manual" });
+    // Whoever was signed out meanwhile signs in again.
+    if (answer.type === "opaqueredirect") return location.reload();
+    const asked = await answer.json();
+    if (!answer.ok) throw { message: asked.problem };
+    const options = { publicKey: forBrowser(asked.publicKey) };
+    const keys = navigator.credentials;
+    const credential = await (asked.kind === "create" ? keys.create(options) : keys.get(options));
+    for (const [name, value] of Object.entries(asked.fields)) form.elements[name].value = value;
+    form.elements.credential.value = JSON.stringify(forServer(credential));
+    form.requestSubmit();
+  };
+  const problemOf = (error, form) => {
+    if (error.name === "NotAllowedError" || error.name === "AbortError") return form.dataset.cancelled;
+    if (error.name === "InvalidStateError") return form.dataset.known;
+    if (error.name === "SecurityError") return form.dataset.elsewhere;
+    return (!(error instanceof Error) && error.message) || form.dataset.failed;
+  };
+  for (const form of document.querySelectorAll("form[data-ceremony]")) {
+    if (!window.PublicKeyCredential) {
+      form.parentElement.querySelector("[data-without-keys]").hidden = false;
+      continue;
+    }
+    form.hidden = false;
+    form.addEventListener("submit", async (event) => {
+      if (form.elements.credential.value) return;
+      event.preventDefault();
+      const problem = form.querySelector("[data-problem]");
+      const button = form.querySelector("button");
+      problem.hidden = true;
+      button.disabled = true;
+      try {
+        await askKey(form);
+      } catch (error) {
+        problem.textContent = problemOf(error, form);
+        problem.hidden = false;
+        for (const widget of [window.turnstile, window.hcaptcha]) if (widget) widget.reset();
+      }
+      button.disabled = false;
+    });
+  }
+
   // A form that was sent cannot be sent again while its answer is on its way.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post") return;
+    if (form.method !== "post" || event.defaultPrevented) return;
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
   });
   window.addEventListener("pageshow", () => {
-    for (const form of document.forms) delete form.dataset.sent;
+    for (const form of document.forms) {
+      delete form.dataset.sent;
+      if (form.dataset.ceremony) form.elements.credential.value = "";
+    }
   });
 
-  // Progress: each event of the run has the part of the page that shows it loaded anew.
+  // Progress: a part of the page is loaded anew with each event of a stream, or every so many seconds.
+  const refresh = async (id) => {
+    const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+    if (!answer.ok || answer.redirected) return location.reload();
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById(id);
+    const old = document.getElementById(id);
+    if (!fresh || !old) return location.reload();
+    // What is typed and where the focus is stays where nothing has changed.
+    if (fresh.innerHTML !== old.innerHTML) old.replaceChildren(...fresh.childNodes);
+    localize(old);
+    return fresh;
+  };
   const follow = () => {
     const part = document.querySelector("[data-follow]");
     if (!part) return;
     const source = new EventSource(part.dataset.follow);
-    const refresh = async () => {
-      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (!answer.ok || answer.redirected) return location.reload();
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      const fresh = page.getElementById(part.id);
-      const old = document.getElementById(part.id);
-      if (!fresh || !old) return location.reload();
-      old.replaceChildren(...fresh.childNodes);
-      localize(old);
-      if (!fresh.hasAttribute("data-follow")) source.close();
+    const changed = async () => {
+      const fresh = await refresh(part.id);
+      if (fresh && !fresh.hasAttribute("data-follow")) source.close();
     };
-    source.addEventListener("setup", refresh);
+    source.addEventListener("setup", changed);
     // The stream has ended: the page says how.
     source.addEventListener("error", () => {
       source.close();
-      refresh();
+      refresh(part.id);
     });
+  };
+  const poll = () => {
+    const part = document.querySelector("[data-poll]");
+    if (!part) return;
+    const again = async () => {
+      const fresh = await refresh(part.id).catch(() => part);
+      if (!fresh) return;
+      if (!fresh.hasAttribute("data-poll")) return location.reload();
+      setTimeout(again, Number(part.dataset.poll) * 1000);
+    };
+    setTimeout(again, Number(part.dataset.poll) * 1000);
   };
 
   localize(document);
   follow();
+  poll();
 })();

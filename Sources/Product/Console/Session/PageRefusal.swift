@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTP
+
+/// Why a page is not shown, or a form not taken: said on a page of its own, in the visitor's language.
+struct PageRefusal: Error {
+    let status: HTTPStatus
+    let phrase: Phrase
+
+    init(_ status: HTTPStatus, _ message: Message) { self.init(status, .of(message)) }
+
+    init(_ status: HTTPStatus, _ phrase: Phrase) {
+        self.status = status
+        self.phrase = phrase
+    }
+
+    /// What a body that is too large, too slow or broken is refused with.
+    init(_ error: HTTPError) {
+        self.init(error.status, error.status.code == 413 ? .of(.formIsTooLarge) : .words(error.message))
+    }
+}
