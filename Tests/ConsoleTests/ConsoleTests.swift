@@ -121,9 +121,11 @@ struct ConsoleTests {
         let asked = try await fixture.sendForm("/auth/forgot", "email=a%40b")
         let verifier = asked.headers.values("set-cookie").first { $0.hasPrefix("atoll-verifier=") }
         let pair = try #require(verifier?.split(separator: ";").first.map(String.init))
-        let elsewhere = try await fixture.send(.get, "/auth/callback?code=c")
+        let elsewhere = try await fixture.send(.get, "/auth/callback?next=/auth/reset&code=c")
         #expect(elsewhere.status == 400)
-        let back = try await fixture.send(.get, "/auth/callback?code=c", nil, ["Cookie": pair])
+        let astray = try await fixture.send(.get, "/auth/callback?next=//evil&code=c", nil, ["Cookie": pair])
+        #expect(astray.headers["location"] == "/dashboard")
+        let back = try await fixture.send(.get, "/auth/callback?next=/auth/reset&code=c", nil, ["Cookie": pair])
         #expect(back.status == 303 && back.headers["location"] == "/auth/reset")
         let exchange = fixture.calls.last?.body ?? ""
         #expect(exchange.contains(#""auth_code":"c""#) && exchange.contains(String(pair.dropFirst(15))))
@@ -158,7 +160,7 @@ struct ConsoleTests {
         #expect(
             asked == [
                 "/auth/v1/user", "/api/user/profile", "/api/tenants", "/api/overview", "/api/usage",
-                "/api/user/api-keys", "/api/audit",
+                "/api/user/api-keys", "/api/audit", "/api/setup",
             ])
     }
 

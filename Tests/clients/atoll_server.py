@@ -40,6 +40,12 @@ def example_migrations():
     return sql_files(ROOT / "example" / "supabase" / "migrations")
 
 
+def starter_migrations():
+    """Those that `atoll init --blueprint starter` writes, then those of the example project, a day later."""
+    starter = sql_files(ROOT / "Sources" / "System" / "CAssets" / "sql" / "blueprints" / "starter" / "migrations")
+    return {**starter, **{name.replace("20260101", "20260102", 1): sql for name, sql in example_migrations().items()}}
+
+
 def free_ports(count):
     """Ports of 127.0.0.1 that nobody listens on now; all different, since all are held until the last is known.
 

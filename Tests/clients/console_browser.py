@@ -117,6 +117,14 @@ class Visitor:
         options.update({"automaticPresenceSimulation": True, "hasResidentKey": remembers_users})
         tools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
 
+    def token(self):
+        """The access token of the session, for official clients."""
+        return next(cookie["value"] for cookie in self.context.cookies() if cookie["name"] == "atoll-access")
+
+    def user(self):
+        self.open("/dashboard")
+        return self.page.locator("dt:text-is('User') + dd").inner_text()
+
     def tenant(self):
         self.open("/dashboard")
         return self.page.locator("dt:text-is('Tenant') + dd").inner_text()

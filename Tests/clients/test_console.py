@@ -135,7 +135,7 @@ def test_a_second_factor_is_added_asked_for_and_removed(ada, browser, server):
     assert phone.path == "/settings/keys"
     phone.open("/settings/security")
     phone.page.get_by_role("button", name="Remove My phone").click()
-    assert "authenticator is removed" in phone.status()
+    assert "second factor is removed" in phone.status()
     phone.close()
 
 

@@ -8,9 +8,9 @@ import subprocess
 import pytest
 
 from atoll_server import AtollServer, binary, example_migrations
-from console_browser import CONFIG, Chromium, Visitor
+from console_browser import Chromium, Visitor
 from people import Person, service
-from test_console_pages import MEMBERS, OPEN, OPERATORS
+from test_console_pages import EVERYTHING, MEMBERS, OPEN, OPERATORS
 
 # What people read: headings, labels, buttons, explanations; what pages name things by, not the things.
 SAYING = "title, h1, h2, h3, th, label, legend, button, p, dt, caption, nav a, summary, .badge, .notice, figcaption"
@@ -23,7 +23,7 @@ COLLECT = """saying => [...document.querySelectorAll(saying)].flatMap(element =>
   ["aria-label", "title", "placeholder", "alt"].map(name => element.getAttribute(name) || "")))"""
 # Names and values that stand where texts stand: of this test's own making, of services, of units and of PostgreSQL.
 NAMES = r"""Atoll|Ada|Lovelace|Pseudo|English|notes|public|papers|docs|free|Free|vectors|PostgreSQL|NULL|[\w.+-]+@example\.com
-|OpenAI|Anthropic|Perplexity|Twitter[a-z\x20A-Z]*|HeyGen|Twilio|Qdrant|[KMG]?i?B|[0-9a-f-]{36}|UTC|ms|[\d.]+\x20?s|\d{4}-[\dT:.-]+Z?|id|user_id|tenant_id|title|body|content|created_at|updated_at"""
+|OpenAI|Anthropic|Perplexity|Twitter[a-z\x20A-Z]*|HeyGen|Twilio|Qdrant|[KMG]?i?B|[0-9a-f-]{36}|UTC|ms|[\d.]+\x20?s|\d{4}-[\dT:.-]+Z?|debug|info|warning|error|id|user_id|tenant_id|done|details|title|body|content|created_at|updated_at"""
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def atoll():
     language["texts"] = {
         key: "|".join(f"⟦{form}⟧" for form in text.split("|")) for key, text in language["texts"].items()
     }
-    server = AtollServer(migrations=example_migrations(), config=CONFIG + "[auth.passkey]\nenabled = true\n")
+    server = AtollServer(migrations=example_migrations(), config=EVERYTHING)
     folder = server.folder / "supabase" / "languages"
     folder.mkdir()
     (folder / "en-XA.json").write_text(json.dumps(language, ensure_ascii=False))

@@ -19,12 +19,23 @@ package struct Console: Sendable {
         }
     }
 
+    /// What a newcomer can choose.
+    package struct Setup: Sendable {
+        /// Whether tenants can have a schema of their own: the project has templates for them.
+        package var offersSchemas = false
+        /// Whether that is what the project wants.
+        package var prefersSchemas = false
+
+        package init() {}
+    }
+
     let api: ConsoleAPI
     let forms: FormGuard
     let operators: OperatorGate
     let listings: [Listing]
     let minPasswordLength: Int
     let methods: AccountMethods
+    let setup: Setup
     /// The API's address, without a slash at its end.
     let siteURL: String
     let languages: [Language]
@@ -40,7 +51,7 @@ package struct Console: Sendable {
     ///   - administration: what operators' pages work on.
     package init(
         api: ConsoleAPI, secret: [UInt8], siteURL: String, listings: [Listing], minPasswordLength: Int,
-        methods: AccountMethods = AccountMethods(), languages: [Language] = [.english],
+        methods: AccountMethods = AccountMethods(), setup: Setup = Setup(), languages: [Language] = [.english],
         administration: Administration? = nil,
         log: Log = .disabled
     ) {
@@ -51,6 +62,7 @@ package struct Console: Sendable {
         self.listings = listings
         self.minPasswordLength = minPasswordLength
         self.methods = methods
+        self.setup = setup
         self.languages = languages
         self.administration = administration
         self.log = log.with(.field("service", "console"))

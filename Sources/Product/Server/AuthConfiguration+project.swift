@@ -16,7 +16,8 @@ extension AuthConfiguration {
         isAnonymousSignInEnabled = auth.enableAnonymousSignIns
         areEmailConfirmationsEnabled = auth.email.enableConfirmations
         siteURL = auth.siteURL
-        redirectPatterns = auth.additionalRedirectURLs
+        // The server's own pages, wherever the site is.
+        redirectPatterns = auth.additionalRedirectURLs + ["callback", "signin"].map { "\(project.apiURL)/auth/\($0)**" }
         flowStateLifetime = project.configuration.atoll.auth.flowStateLifetime
         issuerLimits.pause = project.configuration.atoll.auth.issuerPause
         flowKey = project.secrets.jwtSecret

@@ -53,6 +53,15 @@ extension Services {
         return methods
     }
 
+    static func setup(_ project: Project) -> Console.Setup {
+        var setup = Console.Setup()
+        setup.offersSchemas = FileSystem.entries(of: TenantSchemaMaker.folder(project)).contains {
+            $0.hasSuffix(".sql")
+        }
+        setup.prefersSchemas = project.configuration.atoll.tenancy.isolation == .schema
+        return setup
+    }
+
     private static let maxLanguages = 64
     private static let maxLanguageBytes = 1 << 20
 

@@ -209,7 +209,8 @@ struct Services: Sendable {
             },
             secret: project.secrets.jwtSecret.bytes, siteURL: project.apiURL, listings: Self.listings(project),
             minPasswordLength: project.configuration.auth.minimumPasswordLength,
-            methods: Self.methods(project), languages: [.english] + (try Self.languages(project)),
+            methods: Self.methods(project), setup: Self.setup(project),
+            languages: [.english] + (try Self.languages(project)),
             administration: administration, log: log
         ).register(on: &router)
         self.router = router

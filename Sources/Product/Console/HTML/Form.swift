@@ -116,6 +116,20 @@ enum Form {
         }
     }
 
+    /// One choice of several, with a sentence on what it means.
+    static func radio(_ name: String, _ value: String, _ label: Message, _ text: Message, isOn: Bool) -> Markup {
+        let id = "\(name)-\(value)"
+        return Markup(.div, .class("field choice")) {
+            Markup(
+                .input, .id(id), .name(name), .type("radio"), .value(value), .checked(isOn),
+                .aria("describedby", "\(id)-hint"))
+            Markup(.div) {
+                Markup(.label, .for(id), text: label)
+                Markup(.p, .id("\(id)-hint"), .class("hint"), text: text)
+            }
+        }
+    }
+
     private static func description(_ id: String, hint: Phrase?, error: Phrase?) -> [Attribute] {
         let described = [hint == nil ? nil : "\(id)-hint", error == nil ? nil : "\(id)-error"].compactMap { $0 }
         var attributes: [Attribute] = []

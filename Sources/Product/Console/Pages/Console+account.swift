@@ -132,7 +132,11 @@ extension Console {
         let name = form.first("full_name") ?? ""
         var body: JSONObject = ["email": .string(email), "password": .string(form.first("password") ?? "")]
         if !name.isEmpty { body["data"] = ["full_name": .string(name)] }
-        let answer = await visit.call(.post, "/auth/v1/signup", proven(body, by: form))
+        let next = Self.destination(form.first("next"), otherwise: "/setup")
+        let link = MailedLink(to: next)
+        for (field, value) in link.fields { body[field] = value }
+        let answer = await visit.call(
+            .post, "/auth/v1/signup?redirect_to=\(link.address(on: siteURL))", proven(body, by: form))
         guard answer.isSuccess else {
             var state = Form.State(values: ["email": email, "full_name": name])
             switch answer.code {
@@ -144,8 +148,9 @@ extension Console {
         }
         if let session = ConsoleSession(answer.body) {
             visit.session = session
-            return PageResponse.redirect(Self.destination(form.first("next"), otherwise: "/setup"))
+            return PageResponse.redirect(next)
         }
+        visit.cookies.append(link.cookie)
         return visit.page(.confirmAddress, .narrow) {
             Components.heading(.of(.confirmAddress))
             Components.notice(.of(.confirmationSent, email), isGood: true)
@@ -155,7 +160,33 @@ extension Console {
 
     // MARK: A forgotten password
 
-    private static let verifierCookie = "atoll-verifier"
+    /// A link in a mail that comes back with a code, which only the browser that asked can exchange: the verifier is in a cookie
+    /// (RFC 7636).
+    private struct MailedLink {
+        static let cookieName = "atoll-verifier"
+        private static let cookieSeconds = 86_400
+
+        private let verifier = Base64URL.encode(randomBytes(32))
+        /// Where it leads in the end.
+        let path: String
+
+        init(to path: String) { self.path = path }
+
+        /// For the body of what has the mail sent.
+        var fields: [(String, JSON)] {
+            [
+                ("code_challenge", .string(Base64URL.encode(digest(Array(verifier.utf8))))),
+                ("code_challenge_method", "s256"),
+            ]
+        }
+
+        var cookie: Cookie { Cookie(name: Self.cookieName, value: verifier, maxAge: Self.cookieSeconds) }
+
+        /// As a value of a query.
+        func address(on site: String) -> String {
+            Console.encoded("\(site)/auth/callback?next=\(Console.encoded(path))")
+        }
+    }
 
     private func forgotPage(
         _ visit: Visit, _ state: Form.State = .empty, isSent: Bool = false, status: HTTPStatus = .ok
@@ -178,41 +209,35 @@ extension Console {
         }
     }
 
-    /// The link comes back with a code, which only the browser that asked can exchange: the verifier is in a cookie (RFC 7636).
     private func forgot(_ visit: inout Visit) async throws -> HTTPResponse {
         let form = try await forms.form(of: visit.request)
         let email = form.first("email") ?? ""
-        let verifier = Base64URL.encode(randomBytes(32))
-        let challenge = Base64URL.encode(digest(Array(verifier.utf8)))
+        let link = MailedLink(to: "/auth/reset")
+        var body: JSONObject = ["email": .string(email)]
+        for (field, value) in link.fields { body[field] = value }
         let answer = await visit.call(
-            .post, "/auth/v1/recover?redirect_to=\(siteURL)/auth/callback",
-            proven(
-                [
-                    "email": .string(email), "code_challenge": .string(challenge), "code_challenge_method": "s256",
-                ], by: form))
+            .post, "/auth/v1/recover?redirect_to=\(link.address(on: siteURL))", proven(body, by: form))
         guard answer.isSuccess else {
             return forgotPage(
                 visit, Form.State(values: ["email": email], problem: answer.phrase), status: answer.pageStatus)
         }
-        visit.cookies.append(Cookie(name: Self.verifierCookie, value: verifier, maxAge: 3600))
+        visit.cookies.append(link.cookie)
         return forgotPage(visit, isSent: true)
     }
 
     /// Where links in mails lead back to.
     private func callback(_ visit: inout Visit) async throws -> HTTPResponse {
         let fields = visit.query
-        visit.cookies.append(Cookie(name: Self.verifierCookie, value: "", maxAge: 0))
-        guard let code = fields.first("code"), let verifier = Cookie.all(of: visit.request)[Self.verifierCookie] else {
+        let verifier = Cookie.all(of: visit.request)[MailedLink.cookieName]
+        visit.cookies.append(Cookie(name: MailedLink.cookieName, value: "", maxAge: 0))
+        guard let code = fields.first("code"), let verifier else {
             let problem = fields.first("error_description").map { Phrase.words($0) } ?? .of(.linkOfOtherBrowser)
             return signInPage(visit, Form.State(problem: problem), status: .badRequest)
         }
         let answer = await visit.call(
             .post, "/auth/v1/token?grant_type=pkce", ["auth_code": .string(code), "code_verifier": .string(verifier)])
-        guard answer.isSuccess, let session = ConsoleSession(answer.body) else {
-            return signInPage(visit, Form.State(problem: answer.phrase), status: .badRequest)
-        }
-        visit.session = session
-        return PageResponse.redirect("/auth/reset")
+        return signedIn(&visit, answer, next: fields.first("next"))
+            ?? signInPage(visit, Form.State(problem: answer.phrase), status: .badRequest)
     }
 
     private func resetPage(_ visit: Visit, _ state: Form.State = .empty, status: HTTPStatus = .ok) -> HTTPResponse {

@@ -12,14 +12,16 @@ extension Console {
             .get, "/api/usage?from=\(days.first ?? "")&to=\(days.last ?? "")")
         async let keyAnswer = asking.call(.get, "/api/user/api-keys")
         async let auditAnswer = asking.call(.get, "/api/audit?limit=8")
+        async let setupAnswer = asking.call(.get, "/api/setup")
         let answers = await (overviewAnswer, usageAnswer, keyAnswer, auditAnswer)
+        let run = SetupRun(await setupAnswer.body)
         let overview = answers.0.body?["overview"]
         let usage = Usage(answers.1.body)
         let keys = answers.2.body?["apiKeys"]?.arrayValue ?? []
         let audit = answers.3.body?["entries"]?.arrayValue ?? []
         return visit.page(.dashboard) {
             Components.heading(.of(.greeting, person.name), .of(.dashboardText, person.tenantName)) {
-                Components.badge(.of(.planNamed, person.plan))
+                Components.badge(.of(.planNamed, Self.planName(person.plan)))
             }
             visit.notice
             if !person.hasSetUp { setUpInvitation }
@@ -30,15 +32,24 @@ extension Console {
                 Components.section("tables", .yourRows) { tables(overview) }
                 Components.section("keys", .apiKeys) { keyCard(keys) }
                 Components.section("home", .yourHome, .of(.yourHomeText)) {
-                    Components.facts([
-                        (.account, .data(person.email)), (.user, Components.code(person.id)),
-                        (.tenant, Components.code(person.tenantID ?? "–")),
-                    ])
+                    Components.facts(
+                        [
+                            (.account, .data(person.email)), (.user, Components.code(person.id)),
+                            (.tenant, Components.code(person.tenantID ?? "–")),
+                        ]
+                            + [
+                                (Message.schema, run.made(by: "schema")),
+                                (.collection, run.made(by: "vector_collection")),
+                            ]
+                            .compactMap { name, made in made.map { (name, Markup.element(.code, [], [.text($0)])) } })
                 }
                 services
             }
         }
     }
+
+    /// Plans are named by the database; on pages they begin as names do.
+    static func planName(_ plan: String) -> String { plan.prefix(1).uppercased() + plan.dropFirst() }
 
     private var setUpInvitation: Markup {
         Markup(.div, .class("banner")) {
@@ -52,6 +63,7 @@ extension Console {
 
     private func figures(_ overview: JSON?) -> Markup {
         let rows = overview?["tables"]?.arrayValue?.reduce(0) { $0 + ($1["rows"]?.intValue ?? 0) } ?? 0
+        let collections = overview?["collections"]?.intValue ?? 0
         let figures: [(Icon, Message, String)] = [
             (.table, .rows, Components.grouped(rows)),
             (.folder, .files, Components.grouped(overview?["files"]?.intValue ?? 0)),
@@ -66,7 +78,15 @@ extension Console {
                         icon.markup
                         Markup.text(name)
                     }
-                    Markup(.dd, data: figure)
+                    Markup(.dd) {
+                        Markup.data(figure)
+                        if name == .vectors, collections > 0 {
+                            Markup(.span, .class("hint")) {
+                                Markup.data(" ")
+                                Markup.text(.inCollections, "\(collections)")
+                            }
+                        }
+                    }
                 }
             }
         }

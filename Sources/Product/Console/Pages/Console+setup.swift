@@ -108,7 +108,7 @@ extension Console {
                 Components.facts([
                     (.name, .data(person.name)),
                     (.company, .data(person.profile?["company_name"]?.stringValue ?? "–")),
-                    (.tenant, .data(person.tenantName)), (.plan, .data(person.plan)),
+                    (.tenant, .data(person.tenantName)), (.plan, .data(Self.planName(person.plan))),
                 ])
                 Markup(.p, .class("more")) { Markup(.a, .href("/setup"), text: .edit) }
             }
@@ -119,6 +119,7 @@ extension Console {
                     Markup(.p, .class("hint"), text: .keyHint)
                     for service in Self.setupServices { setupKeyField(service) }
                 }
+                if setup.offersSchemas { isolationChoice }
                 Markup(.p, text: .whatIsMade)
                 Markup(.ul, .class("points small")) {
                     for point in [Message.madeSchema, .madeCollection, .madeSettings] {
@@ -136,6 +137,15 @@ extension Console {
                 }
             }
             later
+        }
+    }
+
+    /// How the tenant's rows are kept apart, where the project has templates for schemas.
+    private var isolationChoice: Markup {
+        Markup(.fieldset) {
+            Markup(.legend, text: .howRowsAreKept)
+            Form.radio("isolation", "shared", .keptShared, .keptSharedText, isOn: !setup.prefersSchemas)
+            Form.radio("isolation", "schema", .keptInSchema, .keptInSchemaText, isOn: setup.prefersSchemas)
         }
     }
 
@@ -163,6 +173,7 @@ extension Console {
         } else if !keys.isEmpty {
             body["keys"] = .object(keys)
         }
+        if setup.offersSchemas, let mode = form.first("isolation") { body["isolation"] = .string(mode) }
         let answer = await visit.call(.post, "/api/setup", .object(body))
         guard answer.isSuccess else {
             return reviewPage(visit, person, Form.State(problem: answer.phrase), status: answer.pageStatus)
@@ -232,6 +243,9 @@ extension Console {
                         Markup.data(" · ")
                         Markup.text(.attempts, "\(step.attempts)")
                     }
+                }
+                if let made = step.made, step.status == .completed {
+                    Markup(.p, .class("hint")) { Markup(.code) { Markup.text(made) } }
                 }
                 if let error = step.error, step.status == .failed { Markup(.p, .class("error"), data: error) }
             }

@@ -24,6 +24,8 @@ struct SetupRun: Sendable {
         let milliseconds: Int?
         /// The services whose keys were refused.
         let refusedKeys: [String]
+        /// What it made, where that has a name.
+        let made: Phrase?
 
         init?(_ json: JSON) {
             guard let name = json["name"]?.stringValue else { return nil }
@@ -32,7 +34,11 @@ struct SetupRun: Sendable {
             attempts = json["attempts"]?.intValue ?? 0
             error = json["error"]?.stringValue
             milliseconds = json["duration_ms"]?.intValue
-            refusedKeys = json["detail"]?["refused"]?.arrayValue?.compactMap(\.stringValue) ?? []
+            let detail = json["detail"]
+            refusedKeys = detail?["refused"]?.arrayValue?.compactMap(\.stringValue) ?? []
+            made =
+                (detail?["collection_name"] ?? detail?["schema"])?.stringValue.map { .words($0) }
+                ?? (detail?["isolation"] == "shared" ? .of(.schemaIsShared) : nil)
         }
 
         var title: Phrase {
@@ -54,6 +60,9 @@ struct SetupRun: Sendable {
         status = json?["status"]?.stringValue.flatMap(Status.init) ?? .notStarted
         steps = json?["steps"]?.arrayValue?.compactMap { Step($0) } ?? []
     }
+
+    /// What a step has made; nil before it has.
+    func made(by step: String) -> Phrase? { steps.first { $0.name == step && $0.status == .completed }?.made }
 
     var done: Int { steps.count { $0.status == .completed || $0.status == .skipped } }
     var failedStep: Step? { steps.first { $0.status == .failed } }
