@@ -17,7 +17,8 @@ extension AuthConfiguration {
         areEmailConfirmationsEnabled = auth.email.enableConfirmations
         siteURL = auth.siteURL
         // The server's own pages, wherever the site is.
-        redirectPatterns = auth.additionalRedirectURLs + ["callback", "signin"].map { "\(project.apiURL)/auth/\($0)**" }
+        let pages = ["callback", "signin"].map { "\(project.apiURL)/auth/\($0)**" }
+        redirectPatterns = auth.additionalRedirectURLs + pages
         flowStateLifetime = project.configuration.atoll.auth.flowStateLifetime
         issuerLimits.pause = project.configuration.atoll.auth.issuerPause
         flowKey = project.secrets.jwtSecret
