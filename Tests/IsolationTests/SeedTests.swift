@@ -101,7 +101,7 @@ import Testing
     ]
 
     /// By their paths in the program.
-    static let blueprints = ["coach", "social", "studio", "workspace"].flatMap { name in
+    static let blueprints = ["coach", "social", "starter", "studio", "workspace"].flatMap { name in
         Assets.files(under: "sql/blueprints/\(name)/").map(\.path)
     }
 
