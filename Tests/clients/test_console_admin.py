@@ -199,7 +199,7 @@ def test_the_isolation_check_runs_beside_and_holds(keeper, browser, server, ada)
         assert keeper.page.locator("details.channel summary", has_text=channel).count() == 1, channel
     keeper.page.locator("details.channel summary", has_text="rest").click()
     assert keeper.violations() == []
-    keeper.keep("admin-isolation")
+    keeper.keep("admin-isolation-report")
     assert not [user.email for user in service(server).auth.admin.list_users(per_page=1000) if "probe" in (user.email or "")]
     assert "Nothing crossed" in other.open("/admin/isolation").text()
     other.close()
