@@ -176,12 +176,12 @@ def rate(search, clients, seconds=SECONDS):
 # --- upserts ---------------------------------------------------------------------------------------------------------------
 
 
-def copy_rows(vectors):
-    """The same rows in COPY's binary form: id, vector, payload."""
+def copy_rows(vectors, first=0):
+    """The same rows in COPY's binary form: id from `first` on, vector, payload."""
     size = vectors.shape[1]
     made = bytearray(b"PGCOPY\n\xff\r\n\x00" + struct.pack("!ii", 0, 0))
     big = vectors.astype(">f4")
-    for number, row in enumerate(big):
+    for number, row in enumerate(big, first):
         payload = b'\x01{"n": %d}' % number
         made += struct.pack("!hiq", 3, 8, number) + struct.pack("!iHH", 4 + 4 * size, size, 0) + row.tobytes()
         made += struct.pack("!i", len(payload)) + payload
@@ -205,20 +205,40 @@ def settle():
     time.sleep(0.5)
 
 
+def durable_copies(database, parts, clients, name):
+    """Seconds for ready-made rows in parts of the same size, each a COPY and a commit, into a table with as many indexes as points have.
+
+    What PostgreSQL and the disk allow, with nothing of HTTP, JSON and row level security.
+    """
+    database.execute(f"create unique index on {name} (id)")
+    database.execute(f"create index on {name} (id, (1))")
+    settle()
+
+    def work(number):
+        with psycopg.connect(FACTS["database"], autocommit=True) as own:
+            for part in parts[number::clients]:
+                with own.cursor().copy(f"copy bench.{name} from stdin (format binary)") as copy:
+                    copy.write(part)
+
+    return in_parallel(clients, work)
+
+
 def upserts(vectors):
     """Each round fills a table and collections that are new, so that neither side finds pages the other has to ask the system for."""
     client = Client()
     encoded = bodies(vectors)
     rows = copy_rows(vectors)
     size = vectors.shape[1]
-    times = {"copy": [], 1: [], 4: []}
+    parts = [copy_rows(vectors[start : start + BATCH], start) for start in range(0, len(vectors), BATCH)]
+    times = {"copy": [], "durable": [], 1: [], 4: []}
     with psycopg.connect(FACTS["database"], autocommit=True) as database:
         database.execute("create schema if not exists bench")
         database.execute("set search_path to bench, extensions, public")
         warm(database)
         for number in range(ROUNDS):
-            database.execute(f"create table copied_{number} (id bigint, embedding vector({size}), payload jsonb)")
-            database.execute(f"alter table copied_{number} alter embedding set storage plain")
+            for name in (f"copied_{number}", f"durable_{number}"):
+                database.execute(f"create table {name} (id bigint, embedding vector({size}), payload jsonb)")
+                database.execute(f"alter table {name} alter embedding set storage plain")
             settle()
             begin = time.monotonic()
             with database.cursor().copy(f"copy copied_{number} from stdin (format binary)") as copy:
@@ -229,6 +249,7 @@ def upserts(vectors):
                 create(client, name, size, optimizers_config={"indexing_threshold": 0})
                 settle()
                 times[clients].append(upload(name, encoded, clients))
+            times["durable"].append(durable_copies(database, parts, 4, f"durable_{number}"))
         count = len(vectors)
         copied = count / median(times["copy"])
         say(f"Upserts of {count} x {size} in batches of {BATCH}, wait=true; binary COPY into a table without indexes beside it")
@@ -236,8 +257,12 @@ def upserts(vectors):
         for clients in (1, 4):
             made = count / median(times[clients])
             say(f"  {clients} client{'s' if clients > 1 else ' '}  {made:9.0f} points/s   {made / copied:5.2f} of COPY   (goal: 0.5)")
+        durable = count / median(times["durable"])
+        say(
+            f"  COPY of {BATCH} rows a commit, 4 connections, two indexes as points have: {durable:.0f} rows/s, {durable / copied:.2f} of "
+            f"COPY; 4 clients {count / median(times[4]) / durable:.2f} of that")
         for number in range(ROUNDS):
-            database.execute(f"drop table copied_{number}")
+            database.execute(f"drop table copied_{number}, durable_{number}")
             for clients in (1, 4):
                 client.send("DELETE", f"/collections/upserts_{number}_{clients}")
 

@@ -17,9 +17,10 @@ import Testing
         try await fixture.count(key, "notes", filter: ["must": [["key": "mark", "match": ["value": .string(mark)]]]])
     }
 
-    @Test func pointsThatAreThereAreReplaced() async throws {
+    @Test(arguments: [false, true])
+    func pointsThatAreThereAreReplaced(byService: Bool) async throws {
         try await VectorsFixture.run { fixture in
-            let alice = VectorsFixture.Key.person(fixture.alice)
+            let alice = byService ? .service : VectorsFixture.Key.person(fixture.alice)
             try await fixture.create(alice, "notes")
             try await fixture.upsert(alice, "notes", Self.points(0..<100, "first"))
             try await fixture.upsert(alice, "notes", Self.points(50..<150, "second"))
@@ -53,9 +54,10 @@ import Testing
         }
     }
 
-    @Test func largeUpsertsSideBySideLoseNothing() async throws {
+    @Test(arguments: [false, true])
+    func largeUpsertsSideBySideLoseNothing(byService: Bool) async throws {
         try await VectorsFixture.run { fixture in
-            let alice = VectorsFixture.Key.person(fixture.alice)
+            let alice = byService ? .service : VectorsFixture.Key.person(fixture.alice)
             try await fixture.create(alice, "notes")
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for number in 0..<4 {
@@ -67,6 +69,55 @@ import Testing
                 try await group.waitForAll()
             }
             #expect(try await fixture.count(alice, "notes") == 250)
+        }
+    }
+
+    /// Each kind of id, payload and vector arrives as it was sent.
+    @Test func largeUpsertsStoreWhatWasSent() async throws {
+        try await VectorsFixture.run { fixture in
+            try await fixture.create(.service, "notes")
+            let sent = (0..<100).map { number -> JSON in
+                var point: JSONObject = ["id": number % 2 == 0 ? JSON(number) : .string("\(UUID.random())")]
+                point["vector"] = number % 3 == 0 ? [:] : [0.5, -0.5, 0.5, JSON(number % 2 == 0 ? 0.5 : -0.5)]
+                if number % 5 != 0 {
+                    point["payload"] = ["number": JSON(number), "text": .string("\"ä\\ \(number)"), "none": nil]
+                }
+                return .object(point)
+            }
+            // The last of two points with one id counts.
+            let doubled = sent + [["id": 0, "vector": [1, 0, 0, 0], "payload": ["number": -1]]]
+            try await fixture.upsert(.service, "notes", doubled)
+            let answer = try await fixture.result(
+                .service, "POST", "/collections/notes/points/scroll",
+                ["limit": 1000, "with_payload": true, "with_vector": true])
+            let found = answer["points"]?.arrayValue ?? []
+            #expect(found.count == 100)
+            let byID = Dictionary(found.map { ($0["id"]?.text ?? "", $0) }, uniquingKeysWith: { first, _ in first })
+            for point in sent.dropFirst() {
+                let stored = byID[point["id"]?.text ?? ""]
+                #expect(stored?["payload"] == point["payload"] ?? [:])
+                #expect(stored?["vector"] == point["vector"])
+            }
+            #expect(byID["0"]?["payload"] == ["number": -1])
+            #expect(byID["0"]?["vector"] == [1, 0, 0, 0])
+        }
+    }
+
+    @Test(arguments: [
+        #"{"id": 100, "vector": [1, 2, 3]}"#, #"{"id": -1, "vector": [1, 2, 3, 4]}"#,
+        #"{"id": 100, "vector": [1, 2, 3, 4], "payload": {"a": }}"#,
+        #"{"id": 100, "vector": [1, 2, 3, 4], "payload": {"a": "\u0000"}}"#,
+    ])
+    func aBadPointAmongManyLeavesNothing(_ bad: String) async throws {
+        try await VectorsFixture.run { fixture in
+            try await fixture.create(.service, "notes")
+            for key in [VectorsFixture.Key.service, .person(fixture.alice)] {
+                let good = Self.points(0..<100, "good").map(\.text).joined(separator: ",")
+                let answer = try await fixture.send(
+                    key, "PUT", "/collections/notes/points?wait=true", text: "{\"points\":[\(good),\(bad)]}")
+                #expect(answer.status == 400)
+                #expect(try await fixture.count(.service, "notes") == 0)
+            }
         }
     }
 
