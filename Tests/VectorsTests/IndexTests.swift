@@ -24,17 +24,14 @@ import Testing
 
     private static func json(_ vector: [Float]) -> JSON { .array(vector.map { JSON(Double($0)) }) }
 
+    /// In one request: after a pause between several an index would be built over what is there by then, and the rest, being less than the
+    /// threshold, would rightly stay without.
     private static func fill(
         _ fixture: VectorsFixture, _ key: VectorsFixture.Key, _ name: String, _ vectors: [[Float]], from first: Int = 0,
         payload: (Int) -> JSON = { ["n": JSON($0)] }
     ) async throws {
-        var start = 0
-        while start < vectors.count {
-            let end = min(start + 500, vectors.count)
-            try await fixture.upsert(
-                key, name, (start..<end).map { point(JSON(first + $0), json(vectors[$0]), payload(first + $0)) })
-            start = end
-        }
+        try await fixture.upsert(
+            key, name, vectors.indices.map { point(JSON(first + $0), json(vectors[$0]), payload(first + $0)) })
     }
 
     /// The ids of the nearest by their exact scores.
