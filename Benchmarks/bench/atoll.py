@@ -50,7 +50,7 @@ create policy documents_own on public.documents for all to authenticated using (
 create function public.bench_settings() returns json language sql stable as $$
     select json_object_agg(name, current_setting(name, true)) from unnest(array[
         'role', 'search_path', 'request.jwt.claims', 'request.method', 'request.path', 'request.headers', 'request.cookies',
-        'transaction_read_only', 'statement_timeout'
+        'transaction_read_only', 'statement_timeout', 'request.identity'
     ]) name
 $$;
 """

@@ -24,8 +24,8 @@ def wrk(url, connections=CONNECTIONS, headers=(), script=None, seconds=SECONDS):
 
 # What REST sets for each request.
 SETTINGS = [
-    "role", "transaction_read_only", "search_path", "request.jwt.claims", "request.method", "request.path", "request.headers",
-    "request.cookies",
+    "role", "transaction_read_only", "search_path", "request.jwt.claims", "request.identity", "request.method", "request.path",
+    "request.headers", "request.cookies",
 ]
 
 

@@ -76,7 +76,7 @@ def sent(atoll, fragments):
     fragments = [fragments] if isinstance(fragments, str) else fragments
     conditions = " and ".join(f"position('{fragment}' in query) > 0" for fragment in fragments)
     statement = atoll.psql(
-        f"select query from pg_stat_activity where usename = 'authenticator' and {conditions} order by query_start desc limit 1")
+        f"select query from pg_stat_activity where usename = 'atoll_requests' and {conditions} order by query_start desc limit 1")
     if not statement:
         raise SystemExit(f"bench: PostgreSQL has seen no statement with {fragments}")
     return statement
