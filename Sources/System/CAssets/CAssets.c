@@ -243,18 +243,21 @@ static const unsigned char asset_79[] = {
 #embed "sql/migrations/20261121029450_hide_prepared_statements.sql"
 };
 static const unsigned char asset_80[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121029470_group_tenant_roles.sql"
 };
 static const unsigned char asset_81[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_82[] = {
-#embed "web/atoll.js"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_83[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.js"
 };
 static const unsigned char asset_84[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_85[] = {
 #embed "web/robots.txt"
 };
 
@@ -339,10 +342,11 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121029430_tell_usage_alerts.sql", asset_77, sizeof asset_77},
     {"sql/migrations/20261121029440_extend_profiles.sql", asset_78, sizeof asset_78},
     {"sql/migrations/20261121029450_hide_prepared_statements.sql", asset_79, sizeof asset_79},
-    {"sql/prepare.sql", asset_80, sizeof asset_80},
-    {"web/atoll.css", asset_81, sizeof asset_81},
-    {"web/atoll.js", asset_82, sizeof asset_82},
-    {"web/atoll.svg", asset_83, sizeof asset_83},
-    {"web/robots.txt", asset_84, sizeof asset_84},
+    {"sql/migrations/20261121029470_group_tenant_roles.sql", asset_80, sizeof asset_80},
+    {"sql/prepare.sql", asset_81, sizeof asset_81},
+    {"web/atoll.css", asset_82, sizeof asset_82},
+    {"web/atoll.js", asset_83, sizeof asset_83},
+    {"web/atoll.svg", asset_84, sizeof asset_84},
+    {"web/robots.txt", asset_85, sizeof asset_85},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];
