@@ -20,6 +20,15 @@ def gateway(server):
         yield gateway
 
 
+@pytest.fixture(scope="module")
+def browser():
+    # Only the tests of pages need what drives one.
+    from console_browser import Chromium
+
+    with Chromium() as browser:
+        yield browser
+
+
 @pytest.fixture
 def alice(server):
     return Person(server, "alice")

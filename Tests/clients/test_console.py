@@ -6,19 +6,13 @@ import time
 import pytest
 
 from atoll_server import AtollServer, example_migrations
-from console_browser import CONFIG, PASSWORD, Chromium, Visitor, one_time_code
+from console_browser import CONFIG, PASSWORD, Visitor, one_time_code
 
 
 @pytest.fixture(scope="module")
 def server():
     with AtollServer(migrations=example_migrations(), config=CONFIG) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -4,17 +4,11 @@
 import pytest
 from playwright.sync_api import expect
 
-from console_browser import Chromium, Visitor
+from console_browser import Visitor
 from people import service
 
 PATHS = ["/admin", "/admin/users", "/admin/tenants", "/admin/tables", "/admin/sql", "/admin/storage", "/admin/vectors", "/admin/logs"]
 PATHS += ["/admin/isolation", "/admin/advisors", "/admin/tables/public/notes", "/admin/storage/any/file?name=x"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

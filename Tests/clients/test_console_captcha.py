@@ -4,7 +4,7 @@
 import pytest
 
 from atoll_server import AtollServer
-from console_browser import Chromium, Visitor
+from console_browser import Visitor
 from servers.human_provider import Provider
 
 SECRET = "0x-secret-of-the-project"
@@ -24,12 +24,6 @@ captcha_url = "{url}/siteverify"
 captcha_script_url = "{url}/api.js"
 """
 PAGES = ["/", "/auth/signup", "/auth/signin", "/auth/forgot"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 def atoll(provider, name, site_key=""):

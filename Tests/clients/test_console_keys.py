@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from atoll_server import AtollServer
-from console_browser import Chromium, Visitor
+from console_browser import Visitor
 
 CONFIG = """
 [auth.mfa.totp]
@@ -67,12 +67,6 @@ def atoll():
         yield server
     sender.shutdown()
     sender.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from atoll_server import AtollServer, binary, example_migrations
-from console_browser import Chromium, Visitor
+from console_browser import Visitor
 from people import Person, service
 from test_console_pages import EVERYTHING, MEMBERS, OPEN, OPERATORS
 
@@ -40,12 +40,6 @@ def atoll():
     (folder / "en-XA.json").write_text(json.dumps(language, ensure_ascii=False))
     with server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 def choose(visitor):

@@ -4,7 +4,7 @@
 import pytest
 
 from atoll_server import AtollServer
-from console_browser import PASSWORD, Chromium, Visitor
+from console_browser import PASSWORD, Visitor
 from inbox import Inbox
 
 CONFIG = """
@@ -20,12 +20,6 @@ max_frequency = "0s"
 def atoll():
     with AtollServer(config=CONFIG) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

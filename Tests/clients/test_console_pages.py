@@ -6,7 +6,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from atoll_server import AtollServer, starter_migrations
-from console_browser import CONFIG, Chromium, Visitor
+from console_browser import CONFIG, Visitor
 from people import service
 
 # Everything that can be offered, so that every part of the pages is there; nobody sends a message.
@@ -39,12 +39,6 @@ OPERATORS += ["/admin/sql", "/admin/storage", "/admin/vectors", "/admin/logs", "
 def server():
     with AtollServer(migrations=starter_migrations(), config=EVERYTHING) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

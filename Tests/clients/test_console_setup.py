@@ -10,7 +10,7 @@ import pytest
 from qdrant_client import QdrantClient, models
 
 from atoll_server import AtollServer, starter_migrations
-from console_browser import Chromium, Visitor
+from console_browser import Visitor
 from test_console_pages import MEMBERS
 
 # What a tenant has that has a schema of its own.
@@ -51,12 +51,6 @@ def atoll():
     with server:
         yield server
     service.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

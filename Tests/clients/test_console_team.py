@@ -6,13 +6,7 @@ import re
 import httpx
 import pytest
 
-from console_browser import Chromium, Visitor
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Chromium() as browser:
-        yield browser
+from console_browser import Visitor
 
 
 @pytest.fixture

@@ -98,11 +98,9 @@ extension VectorsService {
     /// Runs queries as the caller in one unit of work.
     @discardableResult
     func run(
-        _ queries: [PostgresQuery], _ caller: Caller, settings: [(name: String, value: String)] = [],
-        timeout: Duration? = nil
+        _ queries: [PostgresQuery], _ caller: Caller, timeout: Duration? = nil
     ) async throws -> [PostgresResult] {
         var unit = caller.principal.unit(queries)
-        unit.settings += settings
         unit.statementTimeout = timeout
         return try await database.run(unit)
     }
