@@ -187,6 +187,56 @@ import Testing
         }
     }
 
+    /// What is granted by name is all that `grant ... on all tables` and `on all sequences` would grant, and no more.
+    @Test func everyKindOfObjectInASchemaIsItsTenants() async throws {
+        let kinds = [
+            Self.first: """
+            create table "An ""odd"" name" (id serial primary key, at date not null);
+            create table parts (id bigint generated always as identity, at date not null) partition by range (at);
+            create table parts_of_2026 partition of parts for values from ('2026-01-01') to ('2027-01-01');
+            create view latest as select * from parts;
+            create materialized view counts as select count(*) as number from parts;
+            create sequence numbers;
+            create type pair as (a int, b int);
+            """,
+            Self.second: "create table later (id int); create sequence more;",
+        ]
+        try await TenancyFixture.run { fixture in
+            let ann = try await fixture.project.signUp("ann@example.com")
+            try await Self.isolate([ann], fixture)
+            let hers = Self.schema(ann)
+            func rights() async throws -> String {
+                try await fixture.project.server.exec(
+                    """
+                    select string_agg(relname || ' ' || relkind::text || ' ' || coalesce(relacl::text, '-'), e'\n' order by relname)
+                    from pg_class where relkind in ('r', 'p', 'v', 'm', 'S', 'c')
+                        and relnamespace in ('\(hers)'::regnamespace, 'elsewhere'::regnamespace)
+                    """)
+            }
+            try await fixture.project.login("postgres").exec(
+                "create schema elsewhere; create table elsewhere.secret (id int)")
+            for newest in [Self.first, Self.second] {
+                try fixture.project.write(newest, kinds[newest] ?? "")
+                let templates = try Self.templates(fixture)
+                try await Self.onLoop(fixture) {
+                    try await fixture.schemas.prepareShape(templates)
+                    _ = try await fixture.schemas.migrate(ann.tenant, to: templates)
+                }
+                let granted = try await rights()
+                #expect(granted.contains("secret r -"), "\(granted)")
+                try await fixture.project.server.exec(
+                    """
+                    grant select, insert, update, delete on all tables in schema \(hers) to \(hers);
+                    grant usage, select, update on all sequences in schema \(hers) to \(hers);
+                    """)
+                #expect(try await rights() == granted)
+                #expect(
+                    granted.split(separator: "\n").filter { $0.contains("\(hers)=") }.count
+                        == (newest == Self.first ? 8 : 10))
+            }
+        }
+    }
+
     @Test func fiftyTenantsAreMigratedAndFailuresAreKeptApart() async throws {
         try await TenancyFixture.run(files: Self.files) { fixture in
             var accounts: [Account] = []

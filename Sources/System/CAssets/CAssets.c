@@ -246,18 +246,21 @@ static const unsigned char asset_80[] = {
 #embed "sql/migrations/20261121029470_group_tenant_roles.sql"
 };
 static const unsigned char asset_81[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121029480_grant_tenant_objects.sql"
 };
 static const unsigned char asset_82[] = {
-#embed "web/atoll.css"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_83[] = {
-#embed "web/atoll.js"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_84[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.js"
 };
 static const unsigned char asset_85[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_86[] = {
 #embed "web/robots.txt"
 };
 
@@ -343,10 +346,11 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121029440_extend_profiles.sql", asset_78, sizeof asset_78},
     {"sql/migrations/20261121029450_hide_prepared_statements.sql", asset_79, sizeof asset_79},
     {"sql/migrations/20261121029470_group_tenant_roles.sql", asset_80, sizeof asset_80},
-    {"sql/prepare.sql", asset_81, sizeof asset_81},
-    {"web/atoll.css", asset_82, sizeof asset_82},
-    {"web/atoll.js", asset_83, sizeof asset_83},
-    {"web/atoll.svg", asset_84, sizeof asset_84},
-    {"web/robots.txt", asset_85, sizeof asset_85},
+    {"sql/migrations/20261121029480_grant_tenant_objects.sql", asset_81, sizeof asset_81},
+    {"sql/prepare.sql", asset_82, sizeof asset_82},
+    {"web/atoll.css", asset_83, sizeof asset_83},
+    {"web/atoll.js", asset_84, sizeof asset_84},
+    {"web/atoll.svg", asset_85, sizeof asset_85},
+    {"web/robots.txt", asset_86, sizeof asset_86},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -135,13 +135,7 @@ package struct TenantSchemas: Sendable {
     ) -> [PostgresQuery] {
         var queries: [PostgresQuery] = []
         if !pending.isEmpty {
-            let name: PostgresQuery = "\(identifier: schema)"
-            queries = [
-                "grant select, insert, update, delete on all tables in schema \(name) to \(name)",
-                "grant usage, select, update on all sequences in schema \(name) to \(name)",
-            ]
-            // Text that is another for every tenant is not worth a prepared statement.
-            for index in queries.indices { queries[index].isPrepared = false }
+            queries.append("select tenancy.grant_schema(\(schema)::name)")
             queries.append(
                 """
                 insert into tenancy.tenant_schema_versions (tenant_id, version, checksum)
