@@ -105,7 +105,7 @@ enum IsolationCommands {
         var server = ProbeServer(
             url: project.localURL, anonKey: project.secrets.anonKey, serviceKey: project.secrets.serviceRoleKey,
             projectID: project.configuration.projectID)
-        server.certificateAuthorityFile = project.configuration.api.tls.certificatePath
+        server.certificateAuthorityFile = project.configuration.api.tls.certificatePath.map(project.path)
         return server
     }
 
