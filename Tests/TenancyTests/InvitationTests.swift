@@ -86,6 +86,45 @@ import Testing
         }
     }
 
+    @Test func invitationsHoldAsLongAsWhoMadeThemMayInvite() async throws {
+        let changes: [(String, String, Set<String>)] = [
+            ("member", "update tenancy.members set role = 'member' where user_id = '%'", []),
+            ("admin", "update tenancy.members set role = 'admin' where user_id = '%'", ["admin@y.example"]),
+            ("removed", "delete from tenancy.members where user_id = '%' and role = 'owner'", []),
+            ("gone", "delete from auth.users where id = '%'", []),
+        ]
+        for (name, change, left) in changes {
+            try await TenancyFixture.run { fixture in
+                let ann = try await fixture.project.signUp("ann@example.com")
+                let bob = try await fixture.project.signUp("bob@example.com")
+                let eve = try await fixture.project.signUp("owner@y.example")
+                let team = try await fixture.team(of: ann)
+                try await fixture.join(bob, team, "owner")
+                for role in ["owner", "admin"] {
+                    let made = try await fixture.request(
+                        "POST", Self.path, claims: bob.claims(tenant: team),
+                        ["email": .string("\(role)@y.example"), "role": .string(role)])
+                    #expect(made.status == 201, "\(made.text)")
+                }
+                let other = try await fixture.request(
+                    "POST", Self.path, claims: ann.claims(tenant: team), ["email": "x@y.example", "role": "owner"])
+                #expect(other.status == 201, "\(other.text)")
+                let token = try await fixture.mails.token(to: "owner@y.example")
+                let statement =
+                    change.replacing("%", with: bob.id.description)
+                    + (name == "gone" ? "" : " and tenant_id = '\(team)'")
+                try await fixture.project.server.exec(statement)
+                let pending = try await fixture.project.server.exec(
+                    "select email from tenancy.invitations where status = 'pending'")
+                #expect(Set(pending.split(separator: "\n").map(String.init)) == left.union(["x@y.example"]), "\(name)")
+                let accepted = try await fixture.request(
+                    "POST", Self.path + "/accept", claims: eve.claims, Self.accept(token))
+                #expect(accepted.status == 404, "\(name): \(accepted.text)")
+                #expect(try await fixture.actions(in: team).contains("invitation.revoked"))
+            }
+        }
+    }
+
     @Test func invitationsAreRevokedResentAndEnd() async throws {
         var rules = TenancyRules()
         rules.invitationPause = .zero

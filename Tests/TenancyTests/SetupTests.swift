@@ -50,6 +50,7 @@ import Testing
             #"{"keys": {"openai": "\#(String(repeating: "k", count: 8193))"}}"#, #"{"profile": {"email": "a"}}"#,
             #"{"profile": {"setup_completed": true}}"#, #"{"profile": 7}"#, #"{"skip": ["profile"]}"#,
             #"{"skip": ["x"]}"#, #"{"preferences": []}"#, #"{"isolation": "database"}"#,
+            #"{"preferences": {"a": [{"b": "\u0000"}]}}"#, #"{"preferences": {"a\u0000": 1}}"#,
         ])
     func badInputStartsNothing(_ body: String) async throws {
         try await TenancyFixture.run { fixture in
@@ -230,6 +231,29 @@ import Testing
                     select attempts from tenancy.setup_steps where name in ('schema', 'vector_collection');
                     """
                 ).split(separator: "\n") == ["1", "Ann|Co", "1", "1"])
+        }
+    }
+
+    @Test func manyRequestsAtOnceAreAllHeeded() async throws {
+        try await TenancyFixture.run { fixture in
+            let ann = try await fixture.project.signUp("ann@example.com")
+            let count = 12
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for number in 0..<count {
+                    group.addTask {
+                        let body: JSON = ["keys": .object(["service\(number)": "key"])]
+                        return try await fixture.request(
+                            "POST", Self.path, claims: ann.claims, body, headers: Self.wait
+                        ).status
+                    }
+                }
+                return try await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(statuses == Array(repeating: 200, count: count))
+            let keys = try await fixture.project.server.exec(
+                "select count(distinct service_name) from tenancy.secrets; select status from tenancy.setup_runs;")
+            #expect(keys.split(separator: "\n").first == "\(count)")
+            #expect(!keys.contains("running") && !keys.contains("failed"), "\(keys)")
         }
     }
 

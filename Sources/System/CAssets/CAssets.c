@@ -249,18 +249,24 @@ static const unsigned char asset_81[] = {
 #embed "sql/migrations/20261121029480_grant_tenant_objects.sql"
 };
 static const unsigned char asset_82[] = {
-#embed "sql/prepare.sql"
+#embed "sql/migrations/20261121029600_order_setup_locks.sql"
 };
 static const unsigned char asset_83[] = {
-#embed "web/atoll.css"
+#embed "sql/migrations/20261121029610_revoke_invitations_of_members.sql"
 };
 static const unsigned char asset_84[] = {
-#embed "web/atoll.js"
+#embed "sql/prepare.sql"
 };
 static const unsigned char asset_85[] = {
-#embed "web/atoll.svg"
+#embed "web/atoll.css"
 };
 static const unsigned char asset_86[] = {
+#embed "web/atoll.js"
+};
+static const unsigned char asset_87[] = {
+#embed "web/atoll.svg"
+};
+static const unsigned char asset_88[] = {
 #embed "web/robots.txt"
 };
 
@@ -347,10 +353,12 @@ const struct atoll_asset atoll_assets[] = {
     {"sql/migrations/20261121029450_hide_prepared_statements.sql", asset_79, sizeof asset_79},
     {"sql/migrations/20261121029470_group_tenant_roles.sql", asset_80, sizeof asset_80},
     {"sql/migrations/20261121029480_grant_tenant_objects.sql", asset_81, sizeof asset_81},
-    {"sql/prepare.sql", asset_82, sizeof asset_82},
-    {"web/atoll.css", asset_83, sizeof asset_83},
-    {"web/atoll.js", asset_84, sizeof asset_84},
-    {"web/atoll.svg", asset_85, sizeof asset_85},
-    {"web/robots.txt", asset_86, sizeof asset_86},
+    {"sql/migrations/20261121029600_order_setup_locks.sql", asset_82, sizeof asset_82},
+    {"sql/migrations/20261121029610_revoke_invitations_of_members.sql", asset_83, sizeof asset_83},
+    {"sql/prepare.sql", asset_84, sizeof asset_84},
+    {"web/atoll.css", asset_85, sizeof asset_85},
+    {"web/atoll.js", asset_86, sizeof asset_86},
+    {"web/atoll.svg", asset_87, sizeof asset_87},
+    {"web/robots.txt", asset_88, sizeof asset_88},
 };
 const size_t atoll_asset_count = sizeof atoll_assets / sizeof atoll_assets[0];

@@ -37,7 +37,11 @@ struct SetupInput: Sendable {
                 }
             case "keys": keys = try Self.keys(value, configuration)
             case "skip": skipped = try Self.steps(value)
-            case "preferences": preferences = try Self.object(value, name)
+            case "preferences":
+                preferences = try Self.object(value, name)
+                guard !value.holdsNUL else {
+                    throw TenancyError(.invalidRequest, "preferences must not hold a NUL")
+                }
             case "isolation":
                 guard let mode = value.stringValue, ["shared", "schema"].contains(mode) else {
                     throw TenancyError(.invalidRequest, "isolation must be shared or schema")
@@ -110,6 +114,18 @@ struct SetupInput: Sendable {
         // Who goes on without keys does not want those that did not work.
         if other.skipped.contains(.apiKeys) { keys = other.keys }
         isolation = other.isolation ?? isolation
+    }
+}
+
+extension JSON {
+    /// Whether a text or a name in it has the one character that PostgreSQL cannot store.
+    fileprivate var holdsNUL: Bool {
+        switch self {
+        case .string(let text): text.utf8.contains(0)
+        case .array(let elements): elements.contains(where: \.holdsNUL)
+        case .object(let members): members.contains { name, value in name.utf8.contains(0) || value.holdsNUL }
+        default: false
+        }
     }
 }
 
