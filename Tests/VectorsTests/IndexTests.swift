@@ -156,6 +156,35 @@ import Testing
         }
     }
 
+    /// A walk through the graph that gives up has not seen all that match; a threshold must not hide that.
+    @Test func aThresholdKeepsWhatASelectiveFilterMatches() async throws {
+        try await VectorsFixture.run({ $0.indexingThresholdKilobytes = 60 }) { fixture in
+            // Before the first request, whose connection begins with it.
+            _ = try await fixture.project.server.exec(
+                """
+                do $$ begin
+                    execute format('alter database %I set hnsw.max_scan_tuples = 50', current_database());
+                end $$
+                """)
+            let alice = VectorsFixture.Key.person(fixture.alice)
+            try await fixture.create(alice, "big", size: Self.size, distance: "Euclid")
+            let vectors = Self.vectors(2400, seed: 21)
+            try await Self.fill(fixture, alice, "big", vectors)
+            try await Self.awaitGreen(fixture, alice, "big", indexed: 2400)
+            for query in Self.vectors(5, seed: 22) {
+                let filter: JSON = ["must": [["key": "n", "range": ["lt": 30]]]]
+                let found = try await fixture.search(
+                    alice, "big", Self.json(query), ["limit": 10, "filter": filter, "score_threshold": 100])
+                #expect(found == Self.nearest(query, vectors, 10) { $0 < 30 })
+                let near = try await fixture.result(
+                    alice, "POST", "/collections/big/points/query",
+                    ["query": Self.json(query), "limit": 50, "score_threshold": 0.5])
+                let scores = (near["points"]?.arrayValue ?? []).compactMap { $0["score"]?.doubleValue }
+                #expect(scores.allSatisfy { $0 <= 0.5 } && scores == scores.sorted())
+            }
+        }
+    }
+
     /// A planner that takes the partition for empty sorts all its rows instead of walking the graph.
     @Test func thePlannerKnowsWhatIsIndexed() async throws {
         try await VectorsFixture.run { fixture in

@@ -20,13 +20,19 @@ extension QueryRun {
         // others to go on with; that it was not enough, as of deleted points, shows in their number.
         let walks = isUnfiltered(search) ? ["off", "relaxed_order"] : ["relaxed_order"]
         for walk in walks {
-            let hits = try await recorded(
+            var hits = try await recorded(
                 query, search.selection,
                 settings: [
                     ("hnsw.ef_search", String(breadth)), ("hnsw.iterative_scan", walk), ("enable_seqscan", "off"),
                     ("enable_bitmapscan", "off"),
                 ])
-            if hits.count >= search.limit || search.parameters.isIndexedOnly || search.threshold != nil { return hits }
+            guard hits.count >= search.limit || search.parameters.isIndexedOnly else { continue }
+            // Cut only now: that fewer reach the threshold says nothing about whether the walk has met all that match.
+            if let threshold = search.threshold {
+                let isAscending = Scoring(collection: collection, field: search.field).isAscending(search.query)
+                hits.removeAll { isAscending ? $0.score > threshold : $0.score < threshold }
+            }
+            return hits
         }
         // Fewer than asked: either no more match, or the walk through the graph gave up. Only a full scan can tell.
         return nil
@@ -34,7 +40,7 @@ extension QueryRun {
 
     /// Whether neither the request nor row level security leaves points of the collection out.
     private func isUnfiltered(_ search: Search) -> Bool {
-        search.filter == nil && search.excluded.isEmpty && search.threshold == nil
+        search.filter == nil && search.excluded.isEmpty
             && (collection.tenantID != nil || caller.isService)
     }
 
@@ -91,7 +97,6 @@ extension QueryRun {
         return """
             select s.*
             from (\(FilterWriter.joined(branches, " union all "))) as s
-            where true \(Self.threshold(search, scoring))
             order by s.score \(direction), s.id limit \(search.limit)::bigint offset \(search.offset)::bigint
             """
     }
