@@ -40,32 +40,30 @@ struct CollectionSettings: Sendable {
         fields = []
         for (name, value) in body where value != .null {
             switch name {
-            case "vectors", "sparse_vectors", "metadata": config[name] = value
-            case "hnsw_config", "optimizers_config", "quantization_config", "wal_config", "strict_mode_config":
-                guard value.objectValue != nil else { throw VectorsError(.format, "\(name): expected an object") }
-                config[name] = value
+            case "vectors": config[name] = try Self.read(vectors: value)
+            case "sparse_vectors":
+                config[name] = try Self.read(named: value, at: name) { try Self.read(sparse: $0, at: $1) }
+            case "hnsw_config": config[name] = try SettingsShape.graph.read(value, at: name)
+            case "optimizers_config", "optimizer_config":
+                config["optimizers_config"] = try Self.read(optimizers: value, at: name)
+            case "quantization_config": config[name] = try SettingsShape.quantization.read(value, at: name)
+            case "wal_config": config[name] = try SettingsShape.log.read(value, at: name)
+            case "strict_mode_config", "metadata": config[name] = try SettingsShape.anyMembers.read(value, at: name)
             case "shard_number", "replication_factor", "write_consistency_factor":
-                guard let number = value.intValue, number >= 1 else {
-                    throw VectorsError.outOfBounds(name, "value \(value.text.prefix(32)) invalid, must be 1 or larger")
-                }
-                config[name] = value
-            case "on_disk_payload", "sharding_method", "init_from", "uuid", "timeout": config[name] = value
+                config[name] = try SettingsShape.integer(1).read(value, at: name)
+            case "on_disk_payload": config[name] = try SettingsShape.flag.read(value, at: name)
+            case "sharding_method": config[name] = try SettingsShape.oneOf(["auto", "custom"]).read(value, at: name)
+            case "init_from":
+                throw VectorsError(.badRequest, "init_from: points are not taken over from another collection")
+            case "uuid", "timeout": config[name] = value
             default: throw VectorsError(.format, "unknown field `\(name.prefix(64))`")
             }
         }
-        try Self.checkGraph(config["hnsw_config"], at: "hnsw_config")
-        try Self.checkQuantization(config["quantization_config"], at: "quantization_config")
-        if let metadata = config["metadata"], metadata.objectValue == nil {
-            throw VectorsError(.format, "metadata: expected an object")
-        }
         var names: [String] = []
         if let vectors = config["vectors"] {
-            guard let members = vectors.objectValue else { throw VectorsError(.format, "vectors: expected an object") }
-            names = members["size"] != nil ? [""] : members.names
+            names = Self.isSingle(vectors) ? [""] : vectors.objectValue?.names ?? []
         }
-        guard let sparse = (config["sparse_vectors"] ?? [:]).objectValue else {
-            throw VectorsError(.format, "sparse_vectors: expected an object")
-        }
+        let sparse = config["sparse_vectors"]?.objectValue ?? [:]
         for name in sparse.names where names.contains(name) {
             throw VectorsError(.wrongInput, "Sparse vector name \(name) conflicts with a dense vector's")
         }
@@ -95,36 +93,33 @@ struct CollectionSettings: Sendable {
     mutating func update(_ body: JSONObject) throws {
         for (name, value) in body where value != .null {
             switch name {
-            case "hnsw_config":
-                try Self.checkGraph(value, at: name)
-                merge(value, into: name)
-            case "optimizers_config", "strict_mode_config": merge(value, into: name)
-            case "metadata": merge(value, into: name)
+            case "hnsw_config": merge(try SettingsShape.graph.read(value, at: name), into: name)
+            case "optimizers_config", "optimizer_config":
+                merge(try Self.read(optimizers: value, at: name), into: "optimizers_config")
+            case "strict_mode_config", "metadata":
+                merge(try SettingsShape.anyMembers.read(value, at: name), into: name)
             case "quantization_config":
-                if value.stringValue == "Disabled" {
-                    config[name] = nil
-                } else {
-                    try Self.checkQuantization(value, at: name)
-                    config[name] = value
-                }
+                config[name] =
+                    value == "Disabled" ? JSON?.none : try SettingsShape.quantization.read(value, at: name)
             case "params":
-                for (parameter, value) in value.objectValue ?? [:] where value != .null { config[parameter] = value }
+                for (parameter, value) in try SettingsShape.parameters.read(value, at: name).objectValue ?? [:] {
+                    config[parameter] = value
+                }
             case "vectors":
-                for (vector, change) in value.objectValue ?? [:] {
+                for (vector, change) in try SettingsShape.anyMembers.read(value, at: name).objectValue ?? [:] {
                     guard let field = fields.first(where: { $0.name == vector }), field.size != nil else {
                         throw VectorsError.unknownVector(vector)
                     }
-                    try Self.checkGraph(change["hnsw_config"], at: "vectors.hnsw_config")
-                    try Self.checkQuantization(change["quantization_config"], at: "vectors.quantization_config")
-                    try changeVector(vector, change)
+                    try changeVector(vector, change, at: vector.isEmpty ? name : "\(name).\(vector)")
                 }
             case "sparse_vectors":
-                for (vector, change) in value.objectValue ?? [:] {
+                for (vector, change) in try SettingsShape.anyMembers.read(value, at: name).objectValue ?? [:] {
                     guard let field = fields.first(where: { $0.name == vector }), field.size == nil else {
                         throw VectorsError.unknownVector(vector)
                     }
                     var all = config["sparse_vectors"]?.objectValue ?? [:]
-                    all[vector] = Self.merged(all[vector] ?? [:], change)
+                    let read = try Self.read(sparse: change, at: "\(name).\(vector)")
+                    all[vector] = Self.merged(all[vector] ?? [:], read, "index")
                     config["sparse_vectors"] = .object(all)
                 }
             default: throw VectorsError(.format, "unknown field `\(name.prefix(64))`")
@@ -133,16 +128,20 @@ struct CollectionSettings: Sendable {
         fields = try fields.map { try Self.field($0.name, slot: $0.slot, config) }
     }
 
-    private mutating func changeVector(_ name: String, _ change: JSON) throws {
-        var allowed = JSONObject()
-        for member in ["hnsw_config", "quantization_config", "on_disk"] {
-            if let value = change[member], value != .null { allowed[member] = value }
-        }
+    private mutating func changeVector(_ name: String, _ change: JSON, at path: String) throws {
+        guard var change = change.objectValue else { throw VectorsError(.format, "\(path): expected an object") }
+        let isDisabled = change["quantization_config"] == "Disabled"
+        if isDisabled { change["quantization_config"] = .null }
+        let read = try SettingsShape.vectorChange.read(.object(change), at: path)
         var all = config["vectors"]?.objectValue ?? [:]
-        if name.isEmpty {
-            config["vectors"] = Self.merged(.object(all), .object(allowed))
+        let isSingle = config["vectors"].map(Self.isSingle) ?? false
+        let old: JSON = isSingle ? .object(all) : all[name] ?? [:]
+        var params = Self.merged(old, read, "hnsw_config").objectValue ?? [:]
+        if isDisabled { params["quantization_config"] = JSON?.none }
+        if isSingle {
+            config["vectors"] = .object(params)
         } else {
-            all[name] = Self.merged(all[name] ?? [:], .object(allowed))
+            all[name] = .object(params)
             config["vectors"] = .object(all)
         }
     }
@@ -152,8 +151,13 @@ struct CollectionSettings: Sendable {
     /// - Returns: whether anything changed; adding it with the same settings again does not.
     mutating func addVector(_ name: String, _ body: JSONObject) throws -> Bool {
         try Self.checkName(name)
-        let member = body["dense"] != nil ? "vectors" : "sparse_vectors"
-        guard let params = body["dense"] ?? body["sparse"], params.objectValue != nil else {
+        let member: String
+        let params: JSON
+        if let dense = body["dense"], dense != .null {
+            (member, params) = ("vectors", try Self.read(dense: dense, at: "dense"))
+        } else if let sparse = body["sparse"], sparse != .null {
+            (member, params) = ("sparse_vectors", try Self.read(sparse: sparse, at: "sparse"))
+        } else {
             throw VectorsError(.format, "expected `dense` or `sparse`")
         }
         if let present = fields.first(where: { $0.name == name }) {
@@ -165,7 +169,7 @@ struct CollectionSettings: Sendable {
             }
             return false
         }
-        if let vectors = config["vectors"]?.objectValue, vectors["size"] != nil, member == "vectors" {
+        if member == "vectors", let vectors = config["vectors"], Self.isSingle(vectors) {
             throw VectorsError(.wrongInput, "a collection with an unnamed vector takes no named dense ones")
         }
         Self.setVector(name, params, member, &config)
@@ -186,7 +190,7 @@ struct CollectionSettings: Sendable {
         guard let field = fields.first(where: { $0.name == name }) else { throw VectorsError.unknownVector(name) }
         for member in ["vectors", "sparse_vectors"] {
             guard var all = config[member]?.objectValue else { continue }
-            if name.isEmpty, all["size"] != nil { all = [:] } else { all[name] = nil }
+            if name.isEmpty, Self.isSingle(.object(all)) { all = [:] } else { all[name] = nil }
             config[member] = .object(all)
         }
         fields.removeAll { $0.name == name }
@@ -197,9 +201,12 @@ struct CollectionSettings: Sendable {
         config[name] = Self.merged(config[name] ?? [:], value)
     }
 
-    private static func merged(_ old: JSON, _ change: JSON) -> JSON {
+    /// - Parameter inner: a member whose own members are merged in their turn.
+    private static func merged(_ old: JSON, _ change: JSON, _ inner: String? = nil) -> JSON {
         guard var members = old.objectValue, let changes = change.objectValue else { return change }
-        for (name, value) in changes { members[name] = value }
+        for (name, value) in changes {
+            members[name] = name == inner ? merged(members[name] ?? [:], value) : value
+        }
         return .object(members)
     }
 
@@ -226,9 +233,9 @@ struct CollectionSettings: Sendable {
                 quantization: .none)
         }
         let vectors = config["vectors"]?.objectValue ?? [:]
-        let params = name.isEmpty && vectors["size"] != nil ? JSON.object(vectors) : vectors[name] ?? .null
+        let params = name.isEmpty && isSingle(.object(vectors)) ? JSON.object(vectors) : vectors[name] ?? .null
         let path = name.isEmpty ? "vectors" : "vectors.\(name)"
-        guard params.objectValue != nil, let size = params["size"]?.intValue else {
+        guard let size = params["size"]?.intValue else {
             throw VectorsError(.format, "\(path): expected `size` and `distance`")
         }
         guard (1...maxSize).contains(size) else {
@@ -237,56 +244,16 @@ struct CollectionSettings: Sendable {
         guard let distance = params["distance"]?.stringValue.flatMap(Distance.init) else {
             throw VectorsError(.format, "\(path).distance: expected one of Cosine, Euclid, Dot, Manhattan")
         }
-        let multi = params["multivector_config"].flatMap { $0 == .null ? nil : $0 }
-        if let multi, multi["comparator"]?.stringValue != "max_sim" {
-            throw VectorsError(.format, "\(path).multivector_config.comparator: expected max_sim")
-        }
-        var precision = VectorField.Precision.float32
-        if let datatype = params["datatype"], datatype != .null {
-            guard let named = datatype.stringValue.flatMap(VectorField.Precision.init) else {
-                throw VectorsError(.format, "\(path).datatype: expected float32, float16 or uint8")
-            }
-            precision = named
-        }
-        try checkGraph(params["hnsw_config"], at: "\(path).hnsw_config")
-        try checkQuantization(params["quantization_config"], at: "\(path).quantization_config")
+        let isMulti = (params["multivector_config"] ?? .null) != .null
         return VectorField(
-            name: name, slot: slot, kind: multi == nil ? .dense(size: size, distance) : .multi(size: size, distance),
-            precision: precision,
+            name: name, slot: slot, kind: isMulti ? .multi(size: size, distance) : .dense(size: size, distance),
+            precision: params["datatype"]?.stringValue.flatMap(VectorField.Precision.init) ?? .float32,
             quantization: quantization(params["quantization_config"] ?? config["quantization_config"]))
     }
 
     private static func quantization(_ value: JSON?) -> VectorField.Quantization {
         guard let name = value?.objectValue?.names.first else { return .none }
         return VectorField.Quantization(rawValue: name) ?? .none
-    }
-
-    private static func checkQuantization(_ value: JSON?, at path: String) throws {
-        guard let value, value != .null, value.stringValue != "Disabled" else { return }
-        guard let members = value.objectValue, members.count == 1, let name = members.names.first,
-            ["scalar", "product", "binary"].contains(name), members[name]?.objectValue != nil
-        else { throw VectorsError(.format, "\(path): expected one of scalar, product, binary") }
-        if name == "scalar", let quantile = members[name]?["quantile"], quantile != .null {
-            guard let number = quantile.doubleValue, (0.5...1).contains(number) else {
-                throw VectorsError.outOfBounds("\(path).scalar.quantile", "must be from 0.5 to 1")
-            }
-        }
-    }
-
-    private static func checkGraph(_ value: JSON?, at path: String) throws {
-        guard let value, value != .null else { return }
-        guard value.objectValue != nil else { throw VectorsError(.format, "\(path): expected an object") }
-        if let links = value["m"], links != .null {
-            guard let number = links.intValue, number >= 0 else {
-                throw VectorsError(.format, "\(path).m: expected an unsigned integer")
-            }
-        }
-        if let breadth = value["ef_construct"], breadth != .null {
-            guard let number = breadth.intValue, number >= 4 else {
-                throw VectorsError.outOfBounds(
-                    "\(path).ef_construct", "value \(breadth.text) invalid, must be 4 or larger")
-            }
-        }
     }
 }
 

@@ -111,6 +111,36 @@ extension PayloadIndex {
                 .format,
                 "unknown field_schema, expected one of \(DataType.allCases.map(\.rawValue).joined(separator: ", "))")
         }
-        self.init(type: type, params: schema.objectValue.map { .object($0) })
+        guard schema.objectValue != nil else {
+            self.init(type: type, params: nil)
+            return
+        }
+        self.init(type: type, params: try Self.shape(of: type).read(schema, at: "field_schema"))
+        if let shortest = params?["min_token_len"]?.intValue, let longest = params?["max_token_len"]?.intValue,
+            shortest > longest
+        {
+            throw VectorsError.outOfBounds("field_schema.max_token_len", "must not be less than min_token_len")
+        }
+    }
+
+    private static func shape(of type: DataType) -> SettingsShape {
+        var members: [String: SettingsShape] = [
+            "type": .text, "on_disk": .flag, "enable_hnsw": .flag, "memory": .text,
+        ]
+        switch type {
+        case .keyword, .uuid: members["is_tenant"] = .flag
+        case .integer:
+            for name in ["lookup", "range", "is_principal"] { members[name] = .flag }
+        case .float, .datetime: members["is_principal"] = .flag
+        case .bool, .geo: break
+        case .text:
+            members["tokenizer"] = .oneOf(TextTokenizer.names)
+            for name in ["lowercase", "phrase_matching", "ascii_folding"] { members[name] = .flag }
+            for name in ["min_token_len", "max_token_len"] { members[name] = .integer(0) }
+            // Shown alone.
+            members["stopwords"] = .either([.text, .anyMembers])
+            members["stemmer"] = .anyMembers
+        }
+        return .members(members)
     }
 }

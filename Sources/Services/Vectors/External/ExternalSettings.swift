@@ -18,7 +18,7 @@ enum ExternalSettings {
                 if isService { body[name] = try scalar(value, at: name) }
             case "wal_config":
                 if isService { body[name] = try object(value, ["wal_capacity_mb", "wal_segments_ahead"], at: name) }
-            // Taken and shown by the server alone: `init_from` would name a collection of the other one.
+            // Taken and shown by the server alone.
             default: break
             }
         }
@@ -28,7 +28,8 @@ enum ExternalSettings {
     /// The body of a `PATCH`.
     static func change(_ change: JSONObject, isService: Bool) throws -> JSONObject {
         var body = JSONObject()
-        for (name, value) in change where value != .null {
+        for (given, value) in change where value != .null {
+            let name = given == "optimizer_config" ? "optimizers_config" : given
             switch name {
             case "vectors":
                 body[name] = try named(value, at: name) { params in
@@ -110,7 +111,7 @@ enum ExternalSettings {
     // MARK: Vectors
 
     private static func vectors(_ value: JSON) throws -> JSON {
-        if value["size"] != nil { return try dense(value, at: "vectors") }
+        if CollectionSettings.isSingle(value) { return try dense(value, at: "vectors") }
         return try named(value, at: "vectors") { try dense($0, at: "vectors") }
     }
 

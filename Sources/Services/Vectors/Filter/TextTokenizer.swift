@@ -4,7 +4,10 @@ internal import Primitives
 
 /// How a full-text index takes a text apart; PostgreSQL does it for payloads and queries alike.
 struct TextTokenizer: Sendable, Hashable {
-    private enum Kind: String { case word, whitespace, prefix, multilingual }
+    private enum Kind: String, CaseIterable { case word, whitespace, prefix, multilingual }
+
+    /// What `tokenizer` of an index may be.
+    static let names = Kind.allCases.map(\.rawValue)
 
     private var kind = Kind.word
     private var isLowercased = true
