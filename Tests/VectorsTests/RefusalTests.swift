@@ -143,6 +143,67 @@ import Testing
             body: #"{"operations": [{"delete": {"points": [1]}}, {"clear_payload": {"points": [404]}}]}"#, status: 404,
             error: "Not found: No point with id 404 found"),
         Case(
+            name: "a payload's number beyond a double", method: "PUT", path: "/points",
+            body: #"{"points": [{"id": 1, "vector": [1,2,3,4], "payload": {"a": [true, 1e131071]}}]}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "a column's number beyond a double", method: "PUT", path: "/points",
+            body: #"{"batch": {"ids": [1], "vectors": [[1,2,3,4]], "payloads": [{"a": -2.5E+400}]}}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "a number of many zeros in a payload to be set", path: "/points/payload",
+            body: #"{"payload": {"a": 1e-16000}, "points": [1]}"#, status: 400, error: "Format error in JSON body: "),
+        Case(
+            name: "points and columns", method: "PUT", path: "/points",
+            body: #"{"points": [], "batch": {"ids": [1], "vectors": [[1,2,3,4]]}}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "no points to change", method: "PUT", path: "/points/vectors", body: #"{"points": []}"#, status: 422,
+            error: "Validation error in JSON body: "),
+        Case(
+            name: "a batch without operations", path: "/points/batch", body: "{}", status: 400,
+            error: "Format error in JSON body: missing field `operations`"),
+        Case(
+            name: "a key that is no text", path: "/points/payload",
+            body: #"{"payload": {"a": 1}, "points": [1], "key": 5}"#, status: 400, error: "Format error in JSON body: "
+        ),
+        Case(
+            name: "two kinds of match", path: "/points/count",
+            body: #"{"filter": {"must": [{"key": "n", "match": {"value": 1, "any": [1]}}]}}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "a count that is exact in words", path: "/points/count", body: #"{"exact": "yes"}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "a search that is exact in words", path: "/points/query",
+            body: #"{"query": [1,2,3,4], "params": {"exact": "yes"}}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "a vector named by a number", path: "/points/search/matrix/pairs", body: #"{"using": 5}"#,
+            status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "no time at all", path: "/points/count?timeout=0", body: "{}", status: 422,
+            error: "Validation error in query parameters: [timeout: value 0 invalid"),
+        Case(
+            name: "an unknown consistency", path: "/points/count?consistency=most", body: "{}", status: 422,
+            error: "Validation error in query parameters: "),
+        Case(
+            name: "settings of another shape", method: "PATCH", path: "",
+            body: #"{"optimizers_config": {"indexing_threshold": "soon"}}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "settings out of their bounds", method: "PATCH", path: "",
+            body: #"{"params": {"replication_factor": 0}}"#, status: 422, error: "Validation error in JSON body: "),
+        Case(
+            name: "an unknown tokenizer", method: "PUT", path: "/index",
+            body: #"{"field_name": "t", "field_schema": {"type": "text", "tokenizer": "syllables"}}"#, status: 400,
+            error: "Format error in JSON body: "),
+        Case(
+            name: "tokens that cannot be", method: "PUT", path: "/index",
+            body: #"{"field_name": "t", "field_schema": {"type": "text", "min_token_len": 9, "max_token_len": 2}}"#,
+            status: 422, error: "Validation error in JSON body: "),
+        Case(
             name: "an unknown operation", path: "/points/batch", body: #"{"operations": [{"drop": {}}]}"#, status: 400,
             error: "Format error in JSON body: "),
     ]
@@ -182,6 +243,20 @@ import Testing
                 ("a", #"{"vectors": {"size": 4, "distance": "Dot"}, "hnsw_config": {"ef_construct": 3}}"#, 422),
                 ("a", #"{"vectors": {"size": 4, "distance": "Dot"}, "shard_number": 0}"#, 422),
                 ("a", #"{"vectors": {"size": 4, "distance": "Dot"}, "surprise": 1}"#, 400),
+                ("a", #"{"vectors": {"size": 4, "distance": "Dot"}, "init_from": {"collection": "b"}}"#, 400),
+                ("a", #"{"vectors": {"size": 4, "distance": "Dot", "on_disk": "yes"}}"#, 400),
+                ("a", #"{"vectors": {"size": 4, "distance": "Dot"}, "quantization_config": {"scalar": {}}}"#, 400),
+                (
+                    "a",
+                    #"{"vectors": {"size": 4, "distance": "Dot"}, "quantization_config": {"product": {"compression": "x3"}}}"#,
+                    400
+                ),
+                (
+                    "a", #"{"vectors": {"size": 4, "distance": "Dot"}, "optimizers_config": {"deleted_threshold": 2}}"#,
+                    422
+                ),
+                ("a", #"{"vectors": {"size": 4, "distance": "Dot"}, "wal_config": {"wal_capacity_mb": 0}}"#, 422),
+                ("a", #"{"sparse_vectors": {"s": {"index": {"datatype": "int4"}}}}"#, 400),
                 ("a%2Fb", #"{"vectors": {"size": 4, "distance": "Dot"}}"#, 422),
                 (String(repeating: "n", count: 256), #"{"vectors": {"size": 4, "distance": "Dot"}}"#, 422),
             ]

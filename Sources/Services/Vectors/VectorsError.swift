@@ -12,6 +12,8 @@ struct VectorsError: Error, Sendable {
         case format
         /// A value is out of its bounds.
         case validation
+        /// The same of a query parameter.
+        case parameter
         /// The request is well formed and cannot be carried out as it is.
         case wrongInput = "wrong_input"
         /// The parts of the request do not go together.
@@ -36,7 +38,7 @@ struct VectorsError: Error, Sendable {
         var status: HTTPStatus {
             switch self {
             case .format, .wrongInput, .badRequest: .badRequest
-            case .validation: .unprocessableContent
+            case .validation, .parameter: .unprocessableContent
             case .notFound: .notFound
             case .alreadyExists: .conflict
             case .unauthorized: .unauthorized
@@ -56,6 +58,7 @@ struct VectorsError: Error, Sendable {
             switch self {
             case .format: "Format error in JSON body: "
             case .validation: "Validation error in JSON body: "
+            case .parameter: "Validation error in query parameters: "
             case .wrongInput, .alreadyExists: "Wrong input: "
             case .badRequest: "Bad request: "
             case .notFound: "Not found: "

@@ -84,11 +84,16 @@ package struct VectorsService: Sendable {
         let fields = FormFields(query: query)
         if let timeout = fields.first("timeout") {
             guard let seconds = Int(timeout), seconds >= 1 else {
-                throw VectorsError(.validation, "[timeout: value \(timeout.prefix(16)) invalid, must be 1 or larger]")
+                throw VectorsError(.parameter, "[timeout: value \(timeout.prefix(16)) invalid, must be 1 or larger]")
             }
         }
         if let ordering = fields.first("ordering"), !["weak", "medium", "strong"].contains(ordering) {
-            throw VectorsError(.format, "ordering: expected weak, medium or strong")
+            throw VectorsError(.parameter, "[ordering: expected weak, medium or strong]")
+        }
+        if let consistency = fields.first("consistency"), !["majority", "quorum", "all"].contains(consistency),
+            (UInt(consistency) ?? 0) < 1
+        {
+            throw VectorsError(.parameter, "[consistency: expected an integer of 1 or more, majority, quorum or all]")
         }
     }
 
@@ -151,11 +156,12 @@ extension VectorsService {
             }
             return .text("all shards are ready")
         }
-        route(.get, "\(prefix)/telemetry", on: &router) { [version] _, caller, envelope in
+        route(.get, "\(prefix)/telemetry", on: &router) { [self] _, caller, envelope in
             guard caller.isService else { throw VectorsError(.forbidden, "the service key is needed") }
+            let counted = try await run(["select count(*) from vectors.collections as c"], caller)
             return envelope.response([
                 "id": "atoll", "app": ["name": "atoll", "version": .string(version)],
-                "collections": ["number_of_collections": 0],
+                "collections": ["number_of_collections": JSON(counted[0].onlyRow?[0].int ?? 0)],
             ])
         }
         if prefix.isEmpty {
@@ -165,11 +171,16 @@ extension VectorsService {
             }
         }
         for (method, path) in [
-            (HTTPMethod.get, "cluster"), (.get, "snapshots"), (.post, "snapshots"),
-            (.get, "collections/:collection/cluster"),
-            (.post, "collections/:collection/cluster"), (.get, "collections/:collection/snapshots"),
-            (.post, "collections/:collection/snapshots"), (.put, "collections/:collection/shards"),
-            (.post, "collections/:collection/shards/delete"),
+            (HTTPMethod.get, "cluster"), (.post, "cluster/recover"), (.delete, "cluster/peer/:peer"),
+            (.get, "snapshots"), (.post, "snapshots"), (.get, "snapshots/:snapshot"), (.delete, "snapshots/:snapshot"),
+            (.get, "collections/:collection/cluster"), (.post, "collections/:collection/cluster"),
+            (.get, "collections/:collection/snapshots"), (.post, "collections/:collection/snapshots"),
+            (.get, "collections/:collection/snapshots/:snapshot"),
+            (.delete, "collections/:collection/snapshots/:snapshot"),
+            (.put, "collections/:collection/snapshots/recover"), (.post, "collections/:collection/snapshots/upload"),
+            (.get, "collections/:collection/shards"), (.put, "collections/:collection/shards"),
+            (.post, "collections/:collection/shards/delete"), (.get, "collections/:collection/optimizations"),
+            (.get, "quotas"),
         ] {
             route(method, "\(prefix)/\(path)", on: &router) { _, _, _ in
                 throw VectorsError(

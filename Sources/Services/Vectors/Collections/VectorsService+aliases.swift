@@ -79,6 +79,7 @@ extension VectorsService {
         case .create(let alias, let name):
             let found = try await transaction.query(Self.find(name, caller))
             guard found.rowCount > 0, let id = found[0]["id"].int else { throw VectorsError.collectionNotFound(name) }
+            try Self.requireUnambiguous(found, name)
             try await requireFree(alias)
             try await transaction.run([
                 "delete from vectors.aliases as a where a.name = \(alias) and \(isOwn)",
@@ -91,14 +92,15 @@ extension VectorsService {
             try await transaction.query("delete from vectors.aliases as a where a.name = \(alias) and \(isOwn)")
         case .rename(let old, let new):
             try await requireFree(new)
-            let renamed = try await transaction.query(
-                """
-                update vectors.aliases as a set name = \(new)
-                where a.name = \(old) and \(isOwn)
-                    and not exists (select from vectors.aliases as b
-                        where b.name = \(new) and b.tenant_id is not distinct from \(caller.tenant)::uuid)
-                """)
-            guard renamed.affectedRows == 1 else { throw VectorsError(.notFound, "Alias \(old) does not exists!") }
+            let found = try await transaction.query(
+                "select from vectors.aliases as a where a.name = \(old) and \(isOwn)")
+            guard found.rowCount == 1 else { throw VectorsError(.notFound, "Alias \(old) does not exists!") }
+            guard old != new else { return }
+            // It takes the place of an alias of that name, as one that is made does.
+            try await transaction.run([
+                "delete from vectors.aliases as a where a.name = \(new) and \(isOwn)",
+                "update vectors.aliases as a set name = \(new) where a.name = \(old) and \(isOwn)",
+            ])
         }
     }
 }

@@ -188,10 +188,17 @@ extension VectorsService {
     }
 
     static func checkName(_ name: String, in path: String = "collection_name") throws {
-        guard (1...255).contains(name.utf8.count), !name.contains(where: { "/\\<>:\"|?*\0".contains($0) }) else {
-            throw VectorsError.outOfBounds(
-                path, "value \(name.prefix(64)) invalid, must have 1 to 255 bytes and none of / \\ < > : \" | ? *")
-        }
+        guard (1...maxNameBytes).contains(name.utf8.count), !name.contains(where: { "/\\<>:\"|?*\0".contains($0) })
+        else { throw unusableName(name, in: path) }
+    }
+
+    /// The longest name of a collection or an alias.
+    static let maxNameBytes = 255
+
+    static func unusableName(_ name: String, in path: String) -> VectorsError {
+        .outOfBounds(
+            path,
+            "value \(name.prefix(64)) invalid, must have 1 to \(maxNameBytes) bytes and none of / \\ < > : \" | ? *")
     }
 
     private func deleteCollection(

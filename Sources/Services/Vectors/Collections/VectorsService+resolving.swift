@@ -16,6 +16,7 @@ extension VectorsService {
     ) async throws -> T {
         var attempts = 0
         while true {
+            let isRemembered = catalog[CollectionCatalog.Key(caller, name)] != nil
             let collection = try await collection(name, caller, isLookup: isLookup)
             guard takesExternal || !collection.isExternal else { throw externalRefusal(name) }
             do {
@@ -24,7 +25,13 @@ extension VectorsService {
                 attempts += 1
                 let state = (error as? PostgresError)?.sqlState ?? ""
                 // VC001: removed, moved or altered. Deadlocks and failed serialisations have changed nothing either.
-                let hasChanged = error is CollectionChanged || state == "VC001"
+                var hasChanged = error is CollectionChanged || state == "VC001"
+                // What settings that were remembered refuse, an index or a vector that was made since may allow.
+                if !hasChanged, isRemembered, let refusal = error as? VectorsError,
+                    [.badRequest, .wrongInput].contains(refusal.code)
+                {
+                    hasChanged = try await run([collection.check], caller)[0].rowCount != 1
+                }
                 guard attempts < 5, hasChanged || state == "40P01" || state == "40001" else { throw error }
                 if hasChanged { catalog[CollectionCatalog.Key(caller, name)] = nil }
             }
@@ -51,17 +58,20 @@ extension VectorsService {
         guard found.rowCount > 0 else {
             throw isLookup ? VectorsError.lookupNotFound(name) : VectorsError.collectionNotFound(name)
         }
-        if found.rowCount > 1, found[0]["rank"].int == found[1]["rank"].int {
-            throw VectorsError(
-                .badRequest, "several tenants have a collection `\(name)`: name the tenant in the header X-Atoll-Tenant"
-            )
-        }
+        try Self.requireUnambiguous(found, name)
         guard let collection = VectorCollection(found[0]) else {
             throw VectorsError(
                 .internalError, "internal error", cause: UnreadableCollection(id: found[0]["id"].int ?? 0))
         }
         catalog[key] = collection
         return collection
+    }
+
+    /// Refuses a name that the service key would find at several tenants.
+    static func requireUnambiguous(_ found: PostgresResult, _ name: String) throws {
+        guard found.rowCount > 1, found[0]["rank"].int == found[1]["rank"].int else { return }
+        throw VectorsError(
+            .badRequest, "several tenants have a collection `\(name)`: name the tenant in the header X-Atoll-Tenant")
     }
 
     /// For a token, row level security leaves the tenant's own and the project's. The service key sees all: of the project
@@ -134,6 +144,7 @@ extension VectorsService {
     /// The name in a request's path.
     func collectionName(_ request: HTTPRequest) throws -> String {
         guard let name = request.parameters["collection"] else { throw VectorsError(.format, "the path is not UTF-8") }
+        guard name.utf8.count <= Self.maxNameBytes else { throw Self.unusableName(name, in: "collection_name") }
         return name
     }
 }

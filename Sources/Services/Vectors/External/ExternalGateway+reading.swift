@@ -103,7 +103,7 @@ extension ExternalGateway {
         let members = try await service.body(of: request)
         try ExternalShape.check(members, ["filter", "exact"])
         let filter = try self.filter(members)
-        let isExact = members["exact"]?.boolValue ?? true
+        let isExact = try members.flag("exact") ?? true
         let timeout = service.statementTimeout(request)
         return try await withSpace(try service.collectionName(request), caller) { space in
             envelope.response(["count": JSON(try await count(filter, isExact: isExact, space, timeout))])
@@ -126,6 +126,7 @@ extension ExternalGateway {
         let members = try await service.body(of: request)
         try ExternalShape.check(members, ["key", "limit", "filter", "exact"])
         guard let key = members["key"]?.stringValue else { throw VectorsError(.format, "missing field `key`") }
+        let isExact = try members.flag("exact") ?? false
         let path = try PayloadPath(key)
         let limit = try service.bounded(members["limit"], "limit", byDefault: 10)
         let filter = try self.filter(members)
@@ -134,7 +135,7 @@ extension ExternalGateway {
             let (body, writer) = try await written(space, timeout) { writer in
                 var body: JSONObject = [
                     "key": writer.key(path), "limit": JSON(limit),
-                    "exact": .bool(members["exact"]?.boolValue ?? false),
+                    "exact": .bool(isExact),
                 ]
                 if let filter = writer.scoped(filter) { body["filter"] = filter }
                 return body
@@ -168,7 +169,7 @@ extension ExternalGateway {
                 "sample", "value \(sample) invalid, must be at most \(VectorsService.maxMatrixSample)")
         }
         let filter = try self.filter(members)
-        let using = members["using"]?.stringValue
+        let using = try members.text("using")
         let timeout = service.statementTimeout(request)
         return try await withSpace(try service.collectionName(request), caller) { space in
             _ = try space.collection.requireField(using)

@@ -99,15 +99,15 @@ struct FilterParser {
         budget -= 1
         guard budget >= 0 else { throw VectorsError(.badRequest, "the filters have too many conditions") }
         guard let members = value.objectValue else { throw Self.shape(path, "expected a condition object") }
-        if let list = members["has_id"] {
+        if let list = members["has_id"], list != .null {
             guard let ids = list.arrayValue else { throw Self.shape(path, "has_id needs a list of ids") }
             return .hasID(try ids.map { try PointID.parse($0, at: "\(path).has_id") })
         }
-        if let name = members["has_vector"] {
+        if let name = members["has_vector"], name != .null {
             guard let name = name.stringValue else { throw Self.shape(path, "has_vector needs a vector's name") }
             return .hasVector(name)
         }
-        if let nested = members["nested"] {
+        if let nested = members["nested"], nested != .null {
             guard let key = nested["key"]?.stringValue, let inner = nested["filter"] else {
                 throw Self.shape(path, "nested needs `key` and `filter`")
             }
@@ -179,9 +179,11 @@ struct FilterParser {
     }
 
     private static func match(_ match: JSON, at path: String) throws -> Filter.FieldTest {
-        guard let members = match.objectValue, members.count == 1,
-            let (name, value) = members.first(where: { _ in true })
-        else { throw shape(path, "match needs one of value, any, except, text, text_any, phrase, prefix") }
+        // What is null or not known says nothing.
+        let given = (match.objectValue ?? [:]).filter { $0.value != .null && kindsOfMatch.contains($0.name) }
+        guard let (name, value) = given.first, given.count == 1 else {
+            throw shape(path, "match needs one of \(kindsOfMatch.joined(separator: ", "))")
+        }
         switch name {
         case "value":
             switch value {
@@ -194,10 +196,11 @@ struct FilterParser {
         case "text": return .text(try text(value, at: path))
         case "text_any": return .textAny(try text(value, at: path))
         case "phrase": return .phrase(try text(value, at: path))
-        case "prefix": return .prefix(try text(value, at: path))
-        default: throw shape(path, "unknown match `\(name.prefix(64))`")
+        default: return .prefix(try text(value, at: path))
         }
     }
+
+    private static let kindsOfMatch = ["value", "any", "except", "text", "text_any", "phrase", "prefix"]
 
     private static func text(_ value: JSON, at path: String) throws -> String {
         guard let text = value.stringValue else { throw shape(path, "match needs a string") }
@@ -214,7 +217,7 @@ struct FilterParser {
 
     private static func range(_ range: JSON, at path: String) throws -> Filter.FieldTest {
         guard let members = range.objectValue else { throw shape(path, "range needs an object") }
-        if members.contains(where: { $0.value.stringValue != nil }) {
+        if members.contains(where: { ["gt", "gte", "lt", "lte"].contains($0.name) && $0.value.stringValue != nil }) {
             return .instants(
                 try bounds(range, at: path) { value in
                     guard let text = value.stringValue, let instant = InstantText(text) else {
@@ -243,7 +246,7 @@ struct FilterParser {
             case "gte": bounds.from = try read(bound)
             case "lt": bounds.below = try read(bound)
             case "lte": bounds.upTo = try read(bound)
-            default: throw shape(path, "unknown field `\(name.prefix(64))`, expected gt, gte, lt, lte")
+            default: break
             }
         }
         return bounds

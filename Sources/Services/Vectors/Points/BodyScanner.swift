@@ -130,7 +130,10 @@ struct BodyScanner {
     }
 
     /// Moves past a value and returns where it stands. Brackets and strings are matched; what is between them is not read.
-    mutating func skipValue() throws -> Range<Int> {
+    ///
+    /// - Parameter boundsNumbers: whether numbers that no double holds are refused, as a value has to be that is kept as it was
+    ///   written: PostgreSQL keeps `1e100000`, and writes all of its digits whenever it is read.
+    mutating func skipValue(boundsNumbers: Bool = false) throws -> Range<Int> {
         let first = try peek()
         let start = position
         switch first {
@@ -146,6 +149,8 @@ struct BodyScanner {
                     continue
                 case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
                 case UInt8(ascii: "}"), UInt8(ascii: "]"): depth -= 1
+                case UInt8(ascii: "e") where boundsNumbers, UInt8(ascii: "E") where boundsNumbers:
+                    try checkExponent(from: start)
                 default: break
                 }
                 position += 1
@@ -163,6 +168,21 @@ struct BodyScanner {
         }
         guard position > start else { throw error("expected a value") }
         return start..<position
+    }
+
+    /// Refuses the number whose exponent begins here when it is beyond a double, or so small that its zeros are long.
+    private func checkExponent(from start: Int) throws {
+        func isDigit(_ place: Int) -> Bool { bytes[place] &- UInt8(ascii: "0") < 10 }
+        // The letter may be one of `true` and `false`.
+        guard position > start, isDigit(position - 1) else { return }
+        var first = position
+        while first > start, isDigit(first - 1) || [0x2B, 0x2D, 0x2E].contains(bytes[first - 1]) { first -= 1 }
+        var last = position + 1
+        while last < end, isDigit(last) || [0x2B, 0x2D].contains(bytes[last]) { last += 1 }
+        let exponent = Int(String(decoding: bytes[(position + 1)..<last], as: UTF8.self)) ?? -.max
+        guard exponent >= -400,
+            Double(String(decoding: bytes[first..<last], as: UTF8.self))?.isFinite == true
+        else { throw error("number out of range") }
     }
 
     private mutating func skipString() throws {

@@ -44,7 +44,7 @@ struct PointReader {
         unnamed = collection.field("")
     }
 
-    /// Reads `{"points": [...]}` or `{"batch": {...}}`.
+    /// Reads `{"points": [...]}` or `{"batch": {...}}`. Members that are not known are passed over, as Qdrant does.
     ///
     /// - Throws: ``VectorsError``: one bad point refuses the whole body.
     static func read(
@@ -63,6 +63,7 @@ struct PointReader {
         try scanner.members { scanner, name in
             switch name {
             case "points":
+                guard !isFound else { throw scanner.error("duplicate field `points`") }
                 isFound = true
                 try scanner.elements { scanner, index in
                     guard index < maxPoints else {
@@ -71,6 +72,7 @@ struct PointReader {
                     try point(&scanner, bytes)
                 }
             case "batch" where takesPayloads:
+                guard !isFound else { throw scanner.error("`points` and `batch` exclude each other") }
                 isFound = true
                 try columns(&scanner, bytes)
             case "update_filter": batch.updateFilter = try scanner.value()
@@ -80,8 +82,8 @@ struct PointReader {
                     throw scanner.error("update_mode: expected upsert, insert_only or update_only")
                 }
                 batch.mode = mode
-            case "shard_key": _ = try scanner.skipValue()
-            default: throw scanner.error("unknown field `\(name.prefix(64))`")
+            // Such as `shard_key`, and what a record brings that was read elsewhere: its score, its version.
+            default: _ = try scanner.skipValue()
             }
         }
         guard isFound else { throw scanner.error("missing field `points`") }
@@ -98,7 +100,7 @@ struct PointReader {
         try scanner.members { scanner, name in
             switch name {
             case "id": id = try self.id(&scanner)
-            case "vector":
+            case "vector", "vectors":
                 guard !hasVector else { throw scanner.error("duplicate field `vector`") }
                 hasVector = true
                 try vectors(&scanner, of: number)
@@ -107,8 +109,8 @@ struct PointReader {
                 guard try scanner.peek() == UInt8(ascii: "{") else {
                     throw scanner.error("payload: expected an object")
                 }
-                keepPayload(try scanner.skipValue(), bytes, of: number)
-            default: throw scanner.error("unknown field `\(name.prefix(64))`")
+                keepPayload(try scanner.skipValue(boundsNumbers: true), bytes, of: number)
+            default: _ = try scanner.skipValue()
             }
         }
         guard let id else { throw scanner.error("missing field `id`") }
@@ -201,10 +203,10 @@ struct PointReader {
                         guard try scanner.peek() == UInt8(ascii: "{") else {
                             throw scanner.error("payloads: expected objects")
                         }
-                        payloadRanges.append(try scanner.skipValue())
+                        payloadRanges.append(try scanner.skipValue(boundsNumbers: true))
                     }
                 }
-            default: throw scanner.error("unknown field `\(name.prefix(64))`")
+            default: _ = try scanner.skipValue()
             }
         }
         let count = batch.ids.count

@@ -85,6 +85,7 @@ extension VectorsService {
         _ request: HTTPRequest, _ caller: Caller, _ envelope: Envelope
     ) async throws -> HTTPResponse {
         let members = try await body(of: request)
+        _ = try members.flag("exact")
         var parser = FilterParser(maxConditions: configuration.maxConditions)
         let filter = try parser.filter(members["filter"])
         return try await withCollection(try collectionName(request), caller) { collection in
@@ -102,6 +103,7 @@ extension VectorsService {
         guard let key = members["key"]?.stringValue else { throw VectorsError(.format, "missing field `key`") }
         let path = try PayloadPath(key)
         let limit = try bounded(members["limit"], "limit", byDefault: 10)
+        _ = try members.flag("exact")
         var parser = FilterParser(maxConditions: configuration.maxConditions)
         let filter = try parser.filter(members["filter"])
         return try await withCollection(try collectionName(request), caller) { collection in
@@ -222,12 +224,12 @@ struct OrderBy: Sendable {
             throw VectorsError(.format, "order_by: expected a key")
         }
         path = try PayloadPath(key)
-        switch value["direction"]?.stringValue {
+        switch try value.objectValue?.text("direction", at: "order_by.") {
         case nil, "asc": isDescending = false
         case "desc": isDescending = true
         default: throw VectorsError(.format, "order_by.direction: expected asc or desc")
         }
-        start = value["start_from"].flatMap { $0 == .null ? nil : $0 }
+        start = if let given = value["start_from"], given != .null { given } else { nil }
         if let start, start.doubleValue == nil, start.stringValue.flatMap(InstantText.init) == nil {
             throw VectorsError(.format, "order_by.start_from: expected a number or a date-time")
         }

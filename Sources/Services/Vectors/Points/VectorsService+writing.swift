@@ -89,9 +89,15 @@ extension VectorsService {
         _ bytes: UnsafeRawBufferPointer, _ collection: VectorCollection
     ) throws -> [PointOperation] {
         var operations: [PointOperation] = []
+        var isFound = false
         var scanner = BodyScanner(bytes)
         try scanner.members { scanner, name in
-            guard name == "operations" else { throw scanner.error("unknown field `\(name.prefix(64))`") }
+            guard name == "operations" else {
+                _ = try scanner.skipValue()
+                return
+            }
+            guard !isFound else { throw scanner.error("duplicate field `operations`") }
+            isFound = true
             try scanner.elements { scanner, index in
                 guard index < configuration.maxQueries else {
                     throw VectorsError(.badRequest, "a batch may have at most \(configuration.maxQueries) operations")
@@ -106,6 +112,7 @@ extension VectorsService {
             }
         }
         try scanner.expectEnd()
+        guard isFound else { throw scanner.error("missing field `operations`") }
         return operations
     }
 
@@ -121,6 +128,9 @@ extension VectorsService {
         case "update_vectors":
             let batch = try PointReader.read(
                 bytes, range, for: collection, maxPoints: configuration.maxBatch, takesPayloads: false)
+            guard batch.count > 0 else {
+                throw VectorsError.outOfBounds("points", "must specify points to update")
+            }
             let named = Set(batch.others.map(\.point))
             for number in 0..<batch.count where batch.rowVectorNumbers[number] == nil && !named.contains(number) {
                 throw VectorsError.outOfBounds("points[\(number)].vector", "must specify vectors to update for point")
@@ -136,7 +146,10 @@ extension VectorsService {
             guard let payload = members["payload"], payload.objectValue != nil else {
                 throw VectorsError(.format, "payload: expected an object")
             }
-            let path = try members["key"]?.stringValue.map { try PayloadPath($0) }
+            // The body is an object, so that its numbers are looked at; members beside the payload have none that are kept.
+            var scanner = BodyScanner(bytes, range: range)
+            _ = try scanner.skipValue(boundsNumbers: true)
+            let path = try members.text("key").map { try PayloadPath($0) }
             return name == "set_payload"
                 ? .setPayload(payload, under: path, try selection())
                 : .overwritePayload(payload, under: path, try selection())

@@ -118,10 +118,7 @@ struct QueryParser {
     mutating func common(_ members: JSONObject, into request: inout QueryRequest) throws {
         request.filter = try filters.filter(members["filter"])
         request.limit = try count(members["limit"], "limit", byDefault: 10, minimum: 1)
-        if let using = members["using"], using != .null {
-            guard let name = using.stringValue else { throw Self.shape("using", "expected a name") }
-            request.using = name
-        }
+        request.using = try members.text("using")
         if let threshold = members["score_threshold"], threshold != .null {
             guard let number = threshold.doubleValue else { throw Self.shape("score_threshold", "expected a number") }
             request.scoreThreshold = number
@@ -130,10 +127,11 @@ struct QueryParser {
             guard let name = lookup["collection"]?.stringValue else {
                 throw Self.shape("lookup_from", "expected `collection`")
             }
-            request.lookup = QueryRequest.Lookup(collection: name, vector: lookup["vector"]?.stringValue)
+            request.lookup = QueryRequest.Lookup(
+                collection: name, vector: try lookup.objectValue?.text("vector", at: "lookup_from."))
         }
         if let params = members["params"], params != .null {
-            guard params.objectValue != nil else { throw Self.shape("params", "expected an object") }
+            guard let members = params.objectValue else { throw Self.shape("params", "expected an object") }
             if let breadth = params["hnsw_ef"], breadth != .null {
                 guard let number = breadth.intValue, number >= 1 else {
                     throw VectorsError.outOfBounds(
@@ -141,8 +139,8 @@ struct QueryParser {
                 }
                 request.parameters.breadth = number
             }
-            request.parameters.isExact = params["exact"]?.boolValue ?? false
-            request.parameters.isIndexedOnly = params["indexed_only"]?.boolValue ?? false
+            request.parameters.isExact = try members.flag("exact", at: "params.") ?? false
+            request.parameters.isIndexedOnly = try members.flag("indexed_only", at: "params.") ?? false
         }
     }
 

@@ -121,7 +121,7 @@ extension VectorsService {
         }
         var parser = FilterParser(maxConditions: configuration.maxConditions)
         let filter = try parser.filter(members["filter"])
-        let using = members["using"]?.stringValue
+        let using = try members.text("using")
         return try await withCollection(try collectionName(request), caller) { collection in
             let field = try collection.requireField(using)
             let run = QueryRun(
