@@ -50,13 +50,22 @@ class Visitor:
         self.server = server
         # Keys are made for names, not for numbers: whoever uses one comes by `localhost`.
         self.url = url or server.url
+        self.scripts = scripts
+        # What a page asks before it does what cannot be undone, and what it is told.
+        self.asked = []
+        self.agrees = True
         self.email = email or f"visitor-{uuid.uuid4().hex[:8]}@example.com"
         self.context = browser.new_context(viewport={"width": 1200, "height": 860}, java_script_enabled=scripts)
         self.context.set_default_timeout(WAIT_MILLISECONDS)
         self.page = self.context.new_page()
+        self.page.on("dialog", self.reply)
         self.problems = []
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
         self.page.on("console", lambda message: self.problems.append(message.text) if "Content Security" in message.text else None)
+
+    def reply(self, dialog):
+        self.asked.append(dialog.message)
+        dialog.accept() if self.agrees else dialog.dismiss()
 
     def close(self):
         self.context.close()

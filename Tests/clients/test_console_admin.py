@@ -212,3 +212,75 @@ def test_leaving_ends_the_stay(keeper):
     keeper.page.get_by_role("button", name="Leave the administration").click()
     keeper.open("/admin")
     assert keeper.path.startswith("/admin/signin")
+
+
+def edit(keeper, title):
+    keeper.open(f"/admin/tables/public/notes?column=title&comparison=eq&value={title}")
+    keeper.page.get_by_role("link", name="Edit 1").click()
+
+
+def test_a_row_is_saved_as_far_as_it_was_changed(keeper, server, alice):
+    notes = service(server).table("notes")
+    notes.insert({"title": "lines", "user_id": alice.id, "details": {"text": "a\r\nb"}}).execute()
+    edit(keeper, "lines")
+    # Somebody else changes another column while the page is open.
+    notes.update({"done": True}).eq("title", "lines").execute()
+    keeper.page.locator("[id='value.title']").fill("lines of mine")
+    keeper.page.get_by_role("button", name="Save").click()
+    assert keeper.status() == "The row is saved."
+    stored = notes.select("*").eq("title", "lines of mine").execute().data
+    assert len(stored) == 1 and stored[0]["done"] is True
+
+
+def test_line_breaks_of_untouched_columns_stay(keeper):
+    run(keeper, "create table public.texts (id int primary key, a text, b text)", writes=True)
+    run(keeper, r"insert into public.texts values (1, e'x\r\ny', 'b')", writes=True)
+    keeper.open("/admin/tables/public/texts")
+    keeper.page.get_by_role("link", name="Edit 1").click()
+    keeper.page.locator("[id='value.b']").fill("c")
+    keeper.page.get_by_role("button", name="Save").click()
+    run(keeper, r"select a = e'x\r\ny', b from public.texts")
+    assert keeper.page.locator("td").all_inner_texts() == ["t", "c"]
+    run(keeper, "drop table public.texts", writes=True)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_value_typed_where_null_was_counts(browser, server, scripts):
+    keeper = Visitor(browser, server, scripts=scripts)
+    keeper.open("/admin/sql")
+    keeper.page.get_by_label("Secret key").fill(server.status["SERVICE_ROLE_KEY"])
+    keeper.page.get_by_role("button", name="Sign in").click()
+    run(keeper, "create table public.nullable (id int primary key, a text, b text default 'd')", writes=True)
+    keeper.open("/admin/tables/public/nullable/row")
+    keeper.page.locator("[id='value.id']").fill("1")
+    keeper.page.locator("[id='value.a']").fill("typed")
+    keeper.page.get_by_role("button", name="Save").click()
+    run(keeper, "update public.nullable set b = null", writes=True)
+    keeper.open("/admin/tables/public/nullable/row?key.id=1")
+    assert keeper.page.locator("[id='value.a']").input_value() == "typed"
+    keeper.page.locator("[id='value.b']").fill("now")
+    assert keeper.page.locator("[id='null.b']").is_checked() is not scripts
+    keeper.page.locator("[id='null.a']").check()
+    keeper.page.get_by_role("button", name="Save").click()
+    run(keeper, "select a, b from public.nullable")
+    assert keeper.page.locator("td").all_inner_texts() == ["NULL", "now"]
+    # Refused, the form holds what was typed.
+    keeper.open("/admin/tables/public/nullable/row")
+    keeper.page.locator("[id='value.id']").fill("1")
+    keeper.page.locator("[id='value.a']").fill("kept")
+    keeper.page.get_by_role("button", name="Save").click()
+    assert "duplicate key" in keeper.alert()
+    assert keeper.page.locator("[id='value.a']").input_value() == "kept"
+    run(keeper, "drop table public.nullable", writes=True)
+    keeper.close()
+
+
+def test_rows_of_one_value_stand_on_one_page_each(keeper):
+    many = "select n, n % 2 = 0, md5(n::text) from generate_series(1, 3000) as n"
+    run(keeper, f"create table public.pages (id int primary key, even boolean, t text); insert into public.pages {many}", writes=True)
+    seen = []
+    for page in range(1, 7):
+        keeper.open(f"/admin/tables/public/pages?order=even&page={page}")
+        seen += keeper.page.locator("tbody tr td:nth-child(2)").all_inner_texts()
+    run(keeper, "drop table public.pages", writes=True)
+    assert len(seen) == 300 and len(set(seen)) == 300

@@ -70,18 +70,21 @@ package struct Console: Sendable {
 
     /// Adds the routes of the pages.
     package func register(on router: inout Router) {
-        router.on(.get, "/", open(home))
-        router.on(.post, "/language", maxBodyBytes: Self.maxFormBytes, open(chooseLanguage))
-        registerAccountPages(on: &router)
-        registerFactorChallenge(on: &router)
-        registerInvitations(on: &router)
-        router.on(.get, "/dashboard", forMembers(dashboard))
-        router.on(.get, "/usage", forMembers(usagePage))
-        router.on(.get, "/activity", forMembers(activityPage))
-        registerSetup(on: &router)
-        registerSettings(on: &router)
-        if let administration { AdminPages(console: self, administration: administration).register(on: &router) }
-        registerAssets(on: &router)
+        // The shortest prefix there is: paths that no service has for its own.
+        router.group("", errors: answer) { router in
+            router.on(.get, "/", open(home))
+            router.on(.post, "/language", maxBodyBytes: Self.maxFormBytes, open(chooseLanguage))
+            registerAccountPages(on: &router)
+            registerFactorChallenge(on: &router)
+            registerInvitations(on: &router)
+            router.on(.get, "/dashboard", forMembers(dashboard))
+            router.on(.get, "/usage", forMembers(usagePage))
+            router.on(.get, "/activity", forMembers(activityPage))
+            registerSetup(on: &router)
+            registerSettings(on: &router)
+            if let administration { AdminPages(console: self, administration: administration).register(on: &router) }
+            registerAssets(on: &router)
+        }
     }
 
     private func registerAssets(on router: inout Router) {

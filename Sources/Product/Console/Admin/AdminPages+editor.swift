@@ -63,7 +63,7 @@ extension AdminPages {
     }
 
     private func runStatements(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let text = form.first("sql") ?? ""
         let writes = form.first("writes") == "on"
         let script = SQLScript(text)

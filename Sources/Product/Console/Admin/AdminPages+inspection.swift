@@ -157,14 +157,14 @@ extension AdminPages {
     }
 
     private func runCheck(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         note("isolation.check", who, visit)
         administration.check.begin()
         return PageResponse.redirect("/admin/isolation")
     }
 
     private func stopCheck(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         note("isolation.stop", who, visit)
         administration.check.stop()
         return PageResponse.redirect("/admin/isolation")

@@ -28,6 +28,7 @@ extension AdminPages {
         let problems = administration.logs.latest().filter { $0.level >= .warning }.prefix(8)
         return visit.page(.administration, .admin(.overview)) {
             Components.heading(.of(.overview), .of(.overviewText))
+            visit.notice
             Markup(.dl, .class("figures")) {
                 for (icon, name, figure) in figures {
                     Markup(.div) {

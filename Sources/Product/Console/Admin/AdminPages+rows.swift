@@ -26,13 +26,12 @@ extension AdminPages {
             guard stored?.rowCount == 1 else { throw PageRefusal(.notFound, .noSuchRow) }
         }
         func value(_ index: Int, _ column: TableSchema.Column) -> String? {
-            if let typed {
-                return typed.first("null.\(column.name)") == nil ? typed.first("value.\(column.name)") : nil
-            }
+            if let typed { return TableSchema.value(of: column, in: typed) ?? nil }
             return stored.flatMap { $0.string(0, index) }
         }
-        let fields = table.columns.enumerated().map { index, column in
-            rowField(column, value(index, column), isNew: stored == nil)
+        let fields = table.columns.enumerated().map { index, column -> Markup in
+            let was = typed?.first("was.\(column.name)") ?? TableSchema.mark(of: stored?.string(0, index))
+            return rowField(column, value(index, column), was: stored == nil ? nil : was)
         }
         let keyFields = table.key.map { Form.hidden("key.\($0)", key.first("key.\($0)") ?? "") }
         return visit.page(stored == nil ? .newRow : .editRow, .admin(.tables), status: status) {
@@ -50,7 +49,9 @@ extension AdminPages {
             }
             if stored != nil {
                 Components.section("danger", .dangerZone, kind: "danger-zone") {
-                    Markup(.form, .method("post"), .action("\(table.path)/row/delete")) {
+                    Markup(
+                        .form, .method("post"), .action("\(table.path)/row/delete"), .hook("asks", .of(.askDeleteRow))
+                    ) {
                         Form.token(visit.formToken)
                         keyFields
                         Form.button(.deleteRow, "danger")
@@ -60,23 +61,29 @@ extension AdminPages {
         }
     }
 
-    private func rowField(_ column: TableSchema.Column, _ value: String?, isNew: Bool) -> Markup {
+    /// - Parameter was: marks what is stored; nil for a new row.
+    private func rowField(_ column: TableSchema.Column, _ value: String?, was: String?) -> Markup {
         let id = "value.\(column.name)"
-        let isNull = value == nil && !(isNew && column.hasDefault) && column.isNullable
+        let takesDefault = was == nil && column.hasDefault
+        let isNull = value == nil && !takesDefault && column.isNullable
         return Markup(.div, .class("field")) {
             Markup(.label, .for(id)) {
                 Markup(.code, data: column.name)
                 Markup(.span, .class("hint"), data: " \(column.type)")
             }
             if column.isWritable {
+                if let was { Form.hidden("was.\(column.name)", was) }
                 Markup.element(
-                    .textarea, [.id(id), .name(id), .rows(Self.height(of: value)), .spellcheck(false)],
+                    .textarea,
+                    [.id(id), .name(id), .rows(Self.height(of: value)), .spellcheck(false), .directionOfText()]
+                        + (takesDefault ? [.aria("describedby", "\(id)-hint")] : []),
                     [.data("\n" + (value ?? ""))])
+                if takesDefault { Markup(.p, .id("\(id)-hint"), .class("hint"), text: .emptyTakesDefault) }
                 if column.isNullable {
                     Markup(.div, .class("check")) {
                         Markup(
                             .input, .type("checkbox"), .id("null.\(column.name)"), .name("null.\(column.name)"),
-                            .value("on"), .checked(isNull))
+                            .value("on"), .checked(isNull), .hook("null-of", id))
                         Markup(.label, .for("null.\(column.name)")) {
                             Markup.text(.isNull)
                             Markup(.span, .class("unseen"), data: " \(column.name)")
@@ -95,11 +102,12 @@ extension AdminPages {
     }
 
     private func saveRow(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let table = try await schema(visit)
         let condition = table.condition(form)
         let values = table.values(form)
-        guard condition == nil || !values.isEmpty else { return PageResponse.redirect(table.path) }
+        let saved = PageResponse.redirect("\(table.path)?done=\(Message.rowSaved)")
+        guard condition == nil || !values.isEmpty else { return saved }
         let statement = condition.map { table.update(values, $0) } ?? table.insertion(values)
         do {
             let result = try await write(statement)
@@ -112,11 +120,11 @@ extension AdminPages {
         note(
             condition == nil ? "row.insert" : "row.update", who, visit, .field("table", "\(table.schema).\(table.name)")
         )
-        return PageResponse.redirect("\(table.path)?done=\(Message.rowSaved)")
+        return saved
     }
 
     private func deleteRow(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let table = try await schema(visit)
         guard let condition = table.condition(form) else { throw PageRefusal(.badRequest, .noRowNamed) }
         do {

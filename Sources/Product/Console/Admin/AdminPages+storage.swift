@@ -104,8 +104,8 @@ extension AdminPages {
             .data(entry["metadata"]?["mimetype"]?.stringValue ?? "–"),
             Components.moment(entry["updated_at"]?.stringValue),
             Form.action(
-                "\(path)/delete", .delete, "danger", token: visit.formToken, about: name, ("name", whole),
-                ("prefix", prefix)),
+                "\(path)/delete", .delete, "danger", token: visit.formToken, about: name, asks: .askDelete,
+                ("name", whole), ("prefix", prefix)),
         ]
     }
 
@@ -130,7 +130,7 @@ extension AdminPages {
     }
 
     private func deleteFile(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let bucket = visit.request.parameters["bucket"] ?? ""
         let answer = await api.call(
             .delete, Self.object(bucket, form.first("name") ?? ""), as: who, for: visit.request)

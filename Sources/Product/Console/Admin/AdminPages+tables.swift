@@ -76,7 +76,7 @@ extension AdminPages {
         return [
             Markup(
                 .a, .href("/admin/tables/\(Console.segment(schema))/\(Console.segment(name))"), data: name),
-            .text(kind), .data(Components.grouped(row["rows"].int ?? 0)),
+            .text(kind), .data(isTable ? Components.grouped(row["rows"].int ?? 0) : "–"),
             .data(row["bytes"].int.map { Components.bytes($0) } ?? "–"), security,
             .data(Components.grouped(row["policies"].int ?? 0)),
         ]

@@ -99,7 +99,7 @@ extension AdminPages {
     }
 
     private func choosePlan(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let tenant = visit.request.parameters["tenant"] ?? ""
         let answer = await api.call(
             .patch, "/api/admin/tenants/\(Console.segment(tenant))", as: who,
@@ -114,7 +114,7 @@ extension AdminPages {
     private func administer(
         _ visit: inout Visit, _ who: Operator, _ action: String, _ done: Message
     ) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         let tenant = visit.request.parameters["tenant"] ?? ""
         let answer = await api.call(
             .post, "/api/admin/tenants/\(Console.segment(tenant))/\(action)", as: who, body: [:], for: visit.request)

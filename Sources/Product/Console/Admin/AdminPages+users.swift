@@ -174,7 +174,7 @@ extension AdminPages {
     private func change(
         _ visit: inout Visit, _ who: Operator, _ body: JSON, _ action: String, _ done: Message
     ) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         let answer = await api.call(.put, target(visit), as: who, body: body, for: visit.request)
         guard answer.isSuccess else {
             return try await userPage(visit, who, problem: answer.phrase, status: answer.pageStatus)
@@ -184,7 +184,7 @@ extension AdminPages {
     }
 
     private func makeLink(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let user = await api.call(.get, target(visit), as: who, for: visit.request)
         let answer = await api.call(
             .post, "/auth/v1/admin/generate_link", as: who,
@@ -199,7 +199,7 @@ extension AdminPages {
     }
 
     private func deleteUser(_ visit: inout Visit, _ who: Operator) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let user = await api.call(.get, target(visit), as: who, for: visit.request)
         guard let found = user.body, form.first("confirmation") == Self.confirmation(found) else {
             return try await userPage(

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Cryptography
 internal import HTTP
 internal import Postgres
+internal import Primitives
 
 /// A table as the row browser needs to know it.
 struct TableSchema: Sendable {
@@ -122,7 +124,8 @@ struct TableSchema: Sendable {
         }
         query += " from \(identifier: name, in: schema)"
         if let filter { query += " where " + filter.condition }
-        let sorted = order.map { [$0.name] } ?? key
+        // The key last, so that rows of one value stand in one order on all pages.
+        let sorted = (order.map { [$0.name] } ?? []) + key.filter { $0 != order?.name }
         if !sorted.isEmpty {
             query += " order by "
             for (index, column) in sorted.enumerated() {
@@ -157,14 +160,33 @@ struct TableSchema: Sendable {
         return query + " from \(identifier: name, in: schema) where " + condition
     }
 
-    /// The values a form gives: columns whose field is there, NULL where its box is ticked.
+    /// The values a form gives: columns whose field is there, and holds something else than when the form was made. What others have
+    /// changed meanwhile in other columns stays theirs.
     func values(_ fields: FormFields) -> [(column: Column, value: String?)] {
         columns.compactMap { column in
-            guard column.isWritable else { return nil }
-            if fields.first("null.\(column.name)") != nil { return (column, nil) }
-            // Browsers send line breaks as CR LF.
-            return fields.first("value.\(column.name)").map { (column, $0.replacing("\r\n", with: "\n")) }
+            guard column.isWritable, let value = Self.value(of: column, in: fields),
+                fields.first("was.\(column.name)") != Self.mark(of: value)
+            else { return nil }
+            return (column, value)
         }
+    }
+
+    /// What is in the field of a column, NULL where its box is ticked; a value that was typed where NULL was counts more than the box.
+    ///
+    /// - Returns: Nil where there is no field.
+    static func value(of column: Column, in fields: FormFields) -> String?? {
+        guard let typed = fields.first("value.\(column.name)") else { return nil }
+        let isTicked = fields.first("null.\(column.name)") != nil
+        let wasNull = (fields.first("was.\(column.name)") ?? mark(of: nil)) == mark(of: nil)
+        // Browsers send line breaks as CR LF.
+        return .some(isTicked && !(wasNull && !typed.isEmpty) ? nil : typed.replacing("\r\n", with: "\n"))
+    }
+
+    /// Tells whether a field has changed, without sending its value twice. A text area holds all line breaks in one form.
+    static func mark(of value: String?) -> String {
+        guard let value else { return "null" }
+        let lines = value.replacing("\r\n", with: "\n").replacing("\r", with: "\n")
+        return String(Base64URL.encode(digest(Array(lines.utf8))).prefix(22))
     }
 
     func update(_ values: [(column: Column, value: String?)], _ condition: PostgresQuery) -> PostgresQuery {

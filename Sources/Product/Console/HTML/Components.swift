@@ -122,7 +122,8 @@ enum Components {
     static func moment(_ text: String?) -> Markup {
         guard let text, let moment = Timestamp(text) else { return .data("–") }
         let iso = moment.description
-        return Markup(.time, .datetime(iso), .hook("local"), data: "\(iso.prefix(10)) \(iso.dropFirst(11).prefix(5))")
+        return Markup(
+            .time, .datetime(iso), .hook("local"), text: .inUTC, "\(iso.prefix(10)) \(iso.dropFirst(11).prefix(5))")
     }
 
     /// A picture, or the first letter of a name.

@@ -69,6 +69,7 @@ enum Form {
         ]
         // A password is never sent back.
         if input.type != "password" { attributes.append(.value(state.values[name] ?? "")) }
+        if input.type == "text" { attributes.append(.directionOfText()) }
         if let length = input.minLength { attributes.append(.minlength(length)) }
         if let pattern = input.pattern { attributes.append(.pattern(pattern)) }
         if let mode = input.inputMode { attributes.append(.inputmode(mode)) }
@@ -85,7 +86,7 @@ enum Form {
         let attributes: [Attribute] =
             [
                 .id(id), .name(name), .rows(rows), .maxlength(maxLength), .spellcheck(false),
-                .hook("submit-with-control"),
+                .directionOfText(), .hook("submit-with-control"),
             ] + description(id, hint: hint, error: state.errors[name])
         // Browsers drop a line break right behind the start tag.
         let content = Markup.data("\n" + (state.values[name] ?? ""))
@@ -149,16 +150,23 @@ enum Form {
         }
     }
 
+    private static func form(_ attributes: [Attribute], @MarkupBuilder content: () -> Markup) -> Markup {
+        .element(.form, attributes, [content()])
+    }
+
     static func button(_ label: Message, _ kind: String = "primary") -> Markup {
         Markup(.button, .type("submit"), .class(kind), text: label)
     }
 
     /// A button that is a whole form, with what it sends.
+    ///
+    /// - Parameter question: about `name`, which is asked before it is sent, where scripts run.
     static func action(
         _ path: String, _ label: Message, _ kind: String = "quiet", token: String, about name: String? = nil,
-        _ values: (String, String)...
+        asks question: Message? = nil, _ values: (String, String)...
     ) -> Markup {
-        Markup(.form, .method("post"), .action(path), .class("inline")) {
+        let question = question.map { [Attribute.hook("asks", .of($0, name ?? ""))] } ?? []
+        return form([.method("post"), .action(path), .class("inline")] + question) {
             Form.token(token)
             for value in values { hidden(value.0, value.1) }
             if let name {

@@ -7,6 +7,8 @@ struct Layout: Sendable {
     enum Frame: Sendable {
         /// One narrow column, for pages that are one form.
         case narrow
+        /// As narrow, without the ways in and around: for a page that does not know who asks.
+        case bare
         case wide
         case settings(SettingsSection)
         case admin(AdminSection)
@@ -18,6 +20,8 @@ struct Layout: Sendable {
     var person: Person?
     /// The path of the page, which the navigation marks.
     var path = ""
+    /// The same with its query, where it can be loaded again.
+    var address = ""
     /// For the forms of the navigation.
     var formToken = ""
     /// Whether the page shows progress and is loaded again where scripts do not run.
@@ -61,7 +65,7 @@ struct Layout: Sendable {
 
     @MarkupBuilder private func framed(_ body: Markup) -> Markup {
         switch frame {
-        case .narrow: Markup(.main, .id("content"), .class("narrow"), .tabindex(-1)) { body }
+        case .narrow, .bare: Markup(.main, .id("content"), .class("narrow"), .tabindex(-1)) { body }
         case .wide: Markup(.main, .id("content"), .class("wide"), .tabindex(-1)) { body }
         case .settings(let current):
             Markup(.div, .class("beside")) {
@@ -98,13 +102,14 @@ struct Layout: Sendable {
     // MARK: The top of the page
 
     private var top: Markup {
-        Markup(.header, .class("top")) {
+        Markup(.header, .class(isWider ? "top wider" : "top")) {
             Markup(.a, .class("brand"), .href(home)) {
                 Markup(.img, .src("/assets/atoll.svg"), .noAlt(), .svg("width", "26"), .svg("height", "26"))
                 Markup.data("Atoll")
             }
             switch (frame, person) {
             case (.admin, _): operatorMenu
+            case (.bare, _): Markup.nothing
             case (_, let person?):
                 if !person.tenants.isEmpty { tenantMenu(person) }
                 Markup(.nav, .class("main"), .label(.mainNavigation)) {
@@ -126,6 +131,8 @@ struct Layout: Sendable {
             }
         }
     }
+
+    private var isWider: Bool { if case .admin = frame { true } else { false } }
 
     private var home: String {
         if case .admin = frame { return "/admin" }
@@ -156,7 +163,7 @@ struct Layout: Sendable {
                         if tenant.id == person.tenantID {
                             Markup(.span, .class("badge good"), text: .current)
                         } else {
-                            Markup(.span, .class("badge"), data: tenant.role)
+                            Markup(.span, .class("badge")) { Markup.text(Console.roleName(tenant.role)) }
                         }
                     }
                 }
@@ -197,7 +204,7 @@ struct Layout: Sendable {
     private var languageChoice: Markup {
         Markup(.form, .method("post"), .action("/language"), .class("inline")) {
             Form.token(formToken)
-            Markup(.input, .type("hidden"), .name("next"), .value(path))
+            Markup(.input, .type("hidden"), .name("next"), .value(address))
             for choice in languages {
                 Markup(
                     .button, .type("submit"), .name("language"), .value(choice.code), .lang(choice.code),

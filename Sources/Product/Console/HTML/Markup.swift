@@ -166,7 +166,11 @@ struct Attribute: Sendable {
     static func role(_ value: String) -> Attribute { Attribute("role", value) }
     static func lang(_ value: String) -> Attribute { Attribute("lang", value) }
     static func direction(isRightToLeft: Bool) -> Attribute { Attribute("dir", isRightToLeft ? "rtl" : "ltr") }
+    /// Lines run as the text in the field does, whatever the page's language.
+    static func directionOfText() -> Attribute { Attribute("dir", "auto") }
     static func scope(_ value: String) -> Attribute { Attribute("scope", value) }
+    /// A link or a form whose answer is shown beside the page, in a tab of its own, which cannot reach back.
+    static func opensTab() -> Attribute { Attribute("target", "_blank") }
     static func rel(_ value: String) -> Attribute { Attribute("rel", value) }
     static func content(_ value: String) -> Attribute { Attribute("content", value) }
     static func httpEquiv(_ value: String) -> Attribute { Attribute("http-equiv", value) }

@@ -47,10 +47,28 @@ package struct Language: Sendable {
                 rest = rest[rest.index(after: open)...]
                 continue
             }
-            result += arguments[index]
+            result += Self.isolated(arguments[index])
             rest = rest[rest.index(after: close)...]
         }
         return result + rest
+    }
+
+    /// An argument that runs from the right to the left, or says so by control characters, leaves the text around it as it is: it
+    /// stands between FIRST STRONG ISOLATE and POP DIRECTIONAL ISOLATE (Unicode Standard Annex 9, section 2.4.2).
+    private static func isolated(_ argument: String) -> String {
+        guard argument.unicodeScalars.contains(where: isDirected) else { return argument }
+        let isolates: ClosedRange<Unicode.Scalar> = "\u{2066}"..."\u{2069}"
+        let inner = String(String.UnicodeScalarView(argument.unicodeScalars.filter { !isolates.contains($0) }))
+        return "\u{2068}\(inner)\u{2069}"
+    }
+
+    /// The blocks of scripts from the right to the left, and the characters that control the direction.
+    private static func isDirected(_ scalar: Unicode.Scalar) -> Bool {
+        switch scalar.value {
+        case 0x590...0x8FF, 0xFB1D...0xFDFF, 0xFE70...0xFEFF, 0x10800...0x10FFF, 0x1E800...0x1EFFF: true
+        case 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069: true
+        default: false
+        }
     }
 
     /// The first of the languages that a browser names and that there is; the first there is when it names none of them.

@@ -26,12 +26,28 @@ enum Message: String, CaseIterable, Sendable {
     case nextPage = "Next"
     case pageNumber = "Page {0}"
     case somethingIsWrong = "Something is wrong"
+    case notFound = "Not found"
+    case noSuchPage = "There is no such page. It may have moved, or its address was mistyped."
+    case notInThisWay = "That page cannot be used in this way."
+    case formCameTooSlowly = "The form took too long to arrive. Try again."
+    case pageFailed = "The page could not be made. Try again in a moment; the server's log knows the cause under {0}."
     case backToStart = "Back to the start"
     case backToDashboard = "Back to the dashboard"
     case serverAnswered = "The server answered {0}."
     case serverCannotAnswer = "The server cannot answer now. Try again in a moment."
     case formOfOtherSite = "The form was sent from another site."
     case formOfOtherVisit = "The form is of another visit. Load its page again."
+    case formOfOtherPerson = "The form is of another account. Nothing was changed."
+    case formOfOtherTenant = "The form is of another tenant than the one you work in now. Nothing was changed."
+    case notSentYet = "Not sent yet"
+    case signedOutMeanwhile = "You were signed out meanwhile. What you typed is kept in this page."
+    case signInBesideText = "Sign in with the same account in another tab, then come back here and send it again."
+    case signInBeside = "Sign in in a new tab"
+    case otherTenantMeanwhile = "You work in {0} now, and this form is of {1}. Nothing was changed."
+    case switchBesideText = "Go back to that tenant in another tab, then come back here and send it again."
+    case switchBeside = "Switch in a new tab"
+    case sendAgain = "Send it again"
+    case signedInAgain = "You are signed in again. What was not sent yet waits in the other tab."
     case formOfOtherType = "The form was not sent as a browser sends it."
     case formIsTooLarge = "That is more than a form may hold."
     case noSuchPicture = "There is no such picture."
@@ -73,11 +89,17 @@ enum Message: String, CaseIterable, Sendable {
     case atLeast = "at least {0}"
     case usedOf = "{0} of {1}"
     case usedUnlimited = "{0}, no limit"
+    case askRemove = "Remove {0}? It cannot be brought back."
+    case askRemoveMember = "Remove {0}? The tenant's data is closed to them at once."
+    case askLeaveTeam = "Leave the team? Only an invitation brings you back."
+    case askDelete = "Delete {0}? It cannot be brought back."
+    case askDeleteRow = "Delete the row? It cannot be brought back."
     case typeToConfirm = "Confirm"
     case typeAddress = "Type {0} to confirm."
     case confirmationDiffers = "That is not what was asked for."
     case dangerZone = "Danger zone"
     case tryAgain = "Try again"
+    case inUTC = "{0} UTC"
     case tookMilliseconds = "{0} ms"
 
     // MARK: The first page
@@ -438,7 +460,7 @@ enum Message: String, CaseIterable, Sendable {
     case useSecretKey = "Use the secret key"
     case operatorSignInText = "For operators of this server. You stay in for an hour."
     case secretKey = "Secret key"
-    case secretKeyHint = "The project's secret or service role key, as `atoll status` prints it. It is not kept."
+    case secretKeyHint = "The project's secret or service role key, as atoll status prints it. It is not kept."
     case wrongSecretKey = "That is no secret key of this project."
     case signInAsOperator = "Sign in with an operator's account"
     case overview = "Overview"
@@ -511,6 +533,7 @@ enum Message: String, CaseIterable, Sendable {
     case newRow = "New row"
     case editRow = "Edit a row"
     case deleteRow = "Delete the row"
+    case emptyTakesDefault = "Left empty, it takes its default."
     case rowSaved = "The row is saved."
     case rowDeleted = "The row is deleted."
     case noSuchTable = "There is no such table."
@@ -630,7 +653,8 @@ enum Message: String, CaseIterable, Sendable {
         .othersSignedOut, .keyStored, .keyIsValid, .keyNotChecked, .keyRevoked, .keyRemoved, .roleChanged,
         .memberRemoved, .invitationSent, .invitationWithdrawn, .invitationAccepted, .teamRenamed, .teamMade, .teamLeft,
         .teamTransferred, .teamDeleted, .teamRestored, .tenantSwitched, .emailChanged, .emailChangeSent,
-        .accountDeleted, .userBanned, .userUnbanned, .userDeleted, .operatorAppointed, .operatorDismissed,
+        .accountDeleted, .signedInAgain, .userBanned, .userUnbanned, .userDeleted, .operatorAppointed,
+        .operatorDismissed,
         .planChanged, .tenantSuspended, .tenantResumed, .rowSaved, .rowDeleted, .fileDeleted,
     ]
 

@@ -48,16 +48,15 @@ extension Console {
     private func activityRow(_ entry: JSON, _ names: [String: String]) -> [Markup] {
         let actor = entry["actor"]?.stringValue
         let target = entry["target"]?.stringValue
+        let details = (entry["detail"]?.objectValue ?? [:]).map { name, value in
+            Components.code("\(name)=\(String((value.stringValue ?? value.text).prefix(120)))")
+        }
         return [
             Components.moment(entry["at"]?.stringValue),
             actor.map { names[$0].map { .data($0) } ?? .text(.someoneElse) } ?? .text(.theServer),
             Markup(.span) { Markup.text(Self.activity(entry)) },
             target.map { Components.code(names[$0] ?? $0) } ?? .data("–"),
-            Markup(.span, .class("fields")) {
-                for (name, value) in entry["detail"]?.objectValue ?? [:] {
-                    Components.code("\(name)=\(String((value.stringValue ?? value.text).prefix(120)))")
-                }
-            },
+            details.isEmpty ? .nothing : Markup(.span, .class("fields")) { details },
         ]
     }
 }

@@ -45,7 +45,7 @@ extension Console {
     }
 
     private func acceptInvitation(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let token = form.first("token") ?? ""
         let answer = await visit.call(.post, "/api/invitations/accept", ["token": .string(token)])
         guard answer.isSuccess else {

@@ -18,6 +18,9 @@ extension Console {
     /// The keys that are asked for at once; others are added later.
     private static let setupServices = ["openai", "anthropic", "perplexity", "twitter_bearer", "heygen", "twilio"]
 
+    /// Begins the names of fields that hold keys.
+    static let setupKeyPrefix = "key."
+
     // MARK: Stages
 
     private enum Stage: Int, CaseIterable {
@@ -82,7 +85,7 @@ extension Console {
     }
 
     private func saveSetupProfile(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         var body: JSONObject = [:]
         var values: [String: String] = [:]
         for name in ["full_name", "company_name"] {
@@ -150,7 +153,7 @@ extension Console {
     }
 
     private func setupKeyField(_ service: String) -> Markup {
-        let name = "key.\(service)"
+        let name = "\(Self.setupKeyPrefix)\(service)"
         return Markup(.div, .class("field")) {
             Markup(.label, .for(name), data: Self.serviceName(service))
             Markup(
@@ -162,10 +165,10 @@ extension Console {
 
     /// Starts the run, or goes on with it: with the keys that were given, or without any.
     private func startSetup(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         var keys: JSONObject = [:]
-        for field in form.all where field.name.hasPrefix("key.") && !field.value.isEmpty {
-            keys[String(field.name.dropFirst(4))] = .string(field.value)
+        for field in form.all where field.name.hasPrefix(Self.setupKeyPrefix) && !field.value.isEmpty {
+            keys[String(field.name.dropFirst(Self.setupKeyPrefix.count))] = .string(field.value)
         }
         var body: JSONObject = [:]
         if form.first("skip") == "api_keys" {

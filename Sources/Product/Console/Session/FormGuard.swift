@@ -25,13 +25,16 @@ struct FormGuard: Sendable {
         return (Hex.encode(randomBytes(16)), true)
     }
 
+    /// What a form carries; ``FormOwner`` may follow after a point.
     func token(for seed: String) -> String { Base64URL.encode(HMAC.code(for: seed.utf8, key: key)) }
 
     /// - Throws: 403 for a form of another site or another browser, 415 for another type.
     func check(_ fields: FormFields, of request: HTTPRequest) throws(PageRefusal) {
         guard Self.isSameOrigin(request) else { throw PageRefusal(.forbidden, .formOfOtherSite) }
         guard let seed = Cookie.all(of: request)[Self.cookieName],
-            let sent = Base64URL.decode(fields.first(Self.fieldName) ?? ""),
+            let sent = (fields.first(Self.fieldName) ?? "").split(separator: ".").first.flatMap({
+                Base64URL.decode(String($0))
+            }),
             HMAC.isValid(sent, for: seed.utf8, key: key)
         else { throw PageRefusal(.forbidden, .formOfOtherVisit) }
     }

@@ -63,13 +63,13 @@ extension Console {
     func forOperators(_ handler: @escaping OperatorHandler) -> HTTPHandler {
         { request in
             var visit = begin(request)
-            return try await finishing(&visit) { visit in
+            return await finishing(&visit) { visit in
                 if let admitted = operators.admits(request) { return try await handler(&visit, admitted) }
                 guard let person = try await person(&visit) else {
-                    return PageResponse.redirect("/admin/signin?next=\(Self.returnAddress(request))")
+                    return await visit.signInFirst(at: "/admin/signin", home: "/admin")
                 }
                 if person.isOperator, person.hasVerifiedFactor, visit.session?.isSecondLevel == false {
-                    return PageResponse.redirect("/auth/mfa?next=\(Self.returnAddress(request))")
+                    return await visit.signInFirst(at: "/auth/mfa", home: "/admin")
                 }
                 guard let admitted = operators.admits(person, in: visit.session) else { return Self.refusal(visit) }
                 return try await handler(&visit, admitted)

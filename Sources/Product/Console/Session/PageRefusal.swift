@@ -15,6 +15,14 @@ struct PageRefusal: Error {
 
     /// What a body that is too large, too slow or broken is refused with.
     init(_ error: HTTPError) {
-        self.init(error.status, error.status.code == 413 ? .of(.formIsTooLarge) : .words(error.message))
+        let phrase: Phrase =
+            switch error.status {
+            case .contentTooLarge: .of(.formIsTooLarge)
+            case .notFound: .of(.noSuchPage)
+            case .methodNotAllowed: .of(.notInThisWay)
+            case .requestTimeout: .of(.formCameTooSlowly)
+            default: .words(error.message)
+            }
+        self.init(error.status, phrase)
     }
 }

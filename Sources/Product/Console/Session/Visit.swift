@@ -6,7 +6,9 @@ internal import Primitives
 struct Visit: Sendable {
     let request: HTTPRequest
     let api: ConsoleAPI
-    let formToken: String
+    let forms: FormGuard
+    /// Of the browser; see ``formToken``.
+    let browserToken: String
     let language: Language
     let languages: [Language]
     /// Nil on pages for everybody, where nobody is signed in.
@@ -17,6 +19,9 @@ struct Visit: Sendable {
     var widget: CaptchaWidget?
     /// Set with the response.
     var cookies: [Cookie] = []
+
+    /// For forms of this page.
+    var formToken: String { signedIn.map { "\(browserToken).\(FormOwner($0).text)" } ?? browserToken }
 
     /// Asks the API as the visitor.
     func call(_ method: HTTPMethod, _ target: String, _ body: JSON? = nil) async -> ConsoleAPI.Answer {
@@ -48,7 +53,8 @@ struct Visit: Sendable {
         @MarkupBuilder content: () -> Markup
     ) -> HTTPResponse {
         let layout = Layout(
-            title: title, frame: frame, person: signedIn, path: request.path, formToken: formToken,
+            title: title, frame: frame, person: signedIn, path: request.path,
+            address: request.query.map { "\(request.path)?\($0)" } ?? request.path, formToken: formToken,
             isRefreshed: isRefreshed, widget: widget, language: language, languages: languages)
         return PageResponse.html(layout.page(content()), status: status, widget: widget)
     }
@@ -73,7 +79,7 @@ extension Console {
     func open(_ handler: @escaping PageHandler) -> HTTPHandler {
         { request in
             var visit = begin(request)
-            return try await finishing(&visit, handler)
+            return await finishing(&visit, handler)
         }
     }
 
@@ -85,7 +91,7 @@ extension Console {
                 visit.session = session
                 return visit.finish(PageResponse.redirect("/dashboard"))
             }
-            return try await finishing(&visit, handler)
+            return await finishing(&visit, handler)
         }
     }
 
@@ -93,13 +99,13 @@ extension Console {
     func forMembers(_ handler: @escaping PersonHandler) -> HTTPHandler {
         { request in
             var visit = begin(request)
-            return try await finishing(&visit) { visit in
+            return await finishing(&visit) { visit in
                 guard let person = try await person(&visit) else {
                     visit.cookies += ConsoleSession.cleared
-                    return PageResponse.redirect("/auth/signin?next=\(Self.returnAddress(request))")
+                    return await visit.signInFirst(at: "/auth/signin")
                 }
                 if person.hasVerifiedFactor, visit.session?.isSecondLevel == false {
-                    return PageResponse.redirect("/auth/mfa?next=\(Self.returnAddress(request))")
+                    return await visit.signInFirst(at: "/auth/mfa")
                 }
                 return try await handler(&visit, person)
             }
@@ -107,28 +113,15 @@ extension Console {
     }
 
     /// Answers, and turns a refusal of the page itself into a page.
-    func finishing(_ visit: inout Visit, _ handler: PageHandler) async throws -> HTTPResponse {
-        let refusal: PageRefusal
+    func finishing(_ visit: inout Visit, _ handler: PageHandler) async -> HTTPResponse {
         do {
             // Two steps: the cookies are those the visit has once it was handled.
             let response = try await handler(&visit)
             return visit.finish(response)
         } catch {
-            if let error = error as? PageRefusal {
-                refusal = error
-            } else if let error = error as? HTTPError {
-                refusal = PageRefusal(error)
-            } else {
-                throw error
-            }
+            if let kept = error as? KeptForm { return visit.finish(visit.page(of: kept)) }
+            return visit.finish(visit.page(of: refusal(of: error, visit.request)))
         }
-        visit.widget = nil
-        let page = visit.page(.somethingIsWrong, .narrow, status: refusal.status) {
-            Components.heading(.of(.somethingIsWrong))
-            Components.notice(refusal.phrase, isGood: false)
-            Markup(.p) { Markup(.a, .class("button"), .href("/"), text: .backToStart) }
-        }
-        return visit.finish(page)
     }
 
     /// Who is signed in, from three calls that go together; nil for nobody, or when Auth does not know the session any more.
@@ -163,19 +156,13 @@ extension Console {
             languages.first { $0.code == chosen }
             ?? Language.preferred(request.headers["accept-language"], of: languages)
         var visit = Visit(
-            request: request, api: api, formToken: forms.token(for: seed.value), language: language,
-            languages: languages)
+            request: request, api: api, forms: forms, browserToken: forms.token(for: seed.value),
+            language: language, languages: languages)
         if seed.isNew { visit.cookies.append(Cookie(name: FormGuard.cookieName, value: seed.value)) }
         return visit
     }
 
     static let languageCookie = "atoll-language"
-
-    /// Where to come back to after signing in: the page with its query, or the dashboard for what was no page.
-    static func returnAddress(_ request: HTTPRequest) -> String {
-        guard request.method == .get else { return "/dashboard" }
-        return encoded(request.query.map { "\(request.path)?\($0)" } ?? request.path)
-    }
 
     /// A path of this server that a form or link named as where to go next; anything else is the dashboard.
     static func destination(_ named: String?, otherwise: String = "/dashboard") -> String {

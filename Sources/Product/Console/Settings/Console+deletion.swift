@@ -40,7 +40,7 @@ extension Console {
     }
 
     private func changeAddress(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let email = form.first("email") ?? ""
         let answer = await visit.call(
             .put, "/auth/v1/user?redirect_to=\(siteURL)/auth/signin", ["email": .string(email)])
@@ -54,7 +54,7 @@ extension Console {
     }
 
     private func deleteAccount(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         guard form.first("confirmation")?.lowercased() == person.email else {
             return accountPage(
                 visit, person, Outcome("delete", Form.State(errors: ["confirmation": .of(.confirmationDiffers)])))

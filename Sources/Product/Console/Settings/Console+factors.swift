@@ -76,7 +76,7 @@ extension Console {
             Components.moment(factor.createdAt),
             Form.action(
                 "/settings/factors/remove", .remove, token: visit.formToken,
-                about: factor.name.text(in: visit.language), (KeyCeremony.factorField, factor.id)),
+                about: factor.name.text(in: visit.language), asks: .askRemove, (KeyCeremony.factorField, factor.id)),
         ]
     }
 
@@ -94,7 +94,7 @@ extension Console {
     }
 
     private func removeFactor(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let factor = form.first(KeyCeremony.factorField) ?? ""
         let answer = await visit.call(.delete, "/auth/v1/factors/\(Self.segment(factor))")
         guard answer.isSuccess else { return await securityPage(visit, person, Outcome("factors", answer)) }
@@ -105,7 +105,7 @@ extension Console {
 
     /// Shows the secret once, as a picture and as text, and asks for a first code.
     private func enrollApp(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let name = form.first(Self.nameField) ?? ""
         let answer = await enroll(visit, person, .app, named: name, ["issuer": "Atoll"])
         guard answer.isSuccess, let id = answer.body?["id"]?.stringValue, let secret = answer.body?["totp"] else {
@@ -159,7 +159,7 @@ extension Console {
     }
 
     private func verifyApp(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let factor = form.first(KeyCeremony.factorField) ?? ""
         let answer = await raise(&visit, factor: factor, code: form.first("code") ?? "")
         guard answer.isSuccess else {
@@ -173,7 +173,7 @@ extension Console {
     // MARK: Security keys
 
     private func newKeyOptions(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let made = await enroll(visit, person, .securityKey, named: form.first(Self.nameField) ?? "")
         guard made.isSuccess, let id = made.body?["id"]?.stringValue else {
             return KeyCeremony.refusal(made, in: visit.language)
@@ -182,7 +182,7 @@ extension Console {
     }
 
     private func verifyKey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let answer = await raise(&visit, byKey: form, .create)
         guard answer.isSuccess else {
             var outcome = Outcome("key", answer)
@@ -195,7 +195,7 @@ extension Console {
     // MARK: Phones
 
     private func enrollPhone(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let name = form.first(Self.nameField) ?? ""
         let typed = form.first("phone") ?? ""
         let number = typed.filter { !" -()./".contains($0) }
@@ -253,7 +253,7 @@ extension Console {
     }
 
     private func sendPhoneCode(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let asking = visit
         return await sendCode(asking, person, factor: form.first(KeyCeremony.factorField) ?? "") { problem in
             phonePage(asking, person, form, Form.State(problem: problem.phrase), status: problem.pageStatus)
@@ -261,7 +261,7 @@ extension Console {
     }
 
     private func verifyPhone(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let answer = await raise(
             &visit, factor: form.first(KeyCeremony.factorField) ?? "", code: form.first("code") ?? "",
             challenge: form.first(KeyCeremony.challengeField) ?? "")

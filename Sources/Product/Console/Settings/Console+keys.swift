@@ -103,13 +103,14 @@ extension Console {
                         ("service_name", service))
                 }
                 Form.action(
-                    "/settings/keys/remove", .remove, token: visit.formToken, about: name, ("service_name", service))
+                    "/settings/keys/remove", .remove, token: visit.formToken, about: name, asks: .askRemove,
+                    ("service_name", service))
             },
         ]
     }
 
     private func saveKey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let service = Self.service(in: form)
         let answer = await visit.call(
             .post, "/api/user/api-keys",
@@ -129,7 +130,7 @@ extension Console {
     }
 
     private func validateKey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let service = Self.segment(form.first("service_name") ?? "")
         let answer = await visit.call(.post, "/api/user/api-keys/\(service)/validate", [:])
         guard answer.isSuccess else { return await keysPage(visit, person, Outcome("stored", answer)) }
@@ -142,7 +143,7 @@ extension Console {
     }
 
     private func revokeKey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let service = Self.segment(form.first("service_name") ?? "")
         let answer = await visit.call(.post, "/api/user/api-keys/\(service)/revoke", [:])
         guard answer.isSuccess else { return await keysPage(visit, person, Outcome("stored", answer)) }
@@ -150,7 +151,7 @@ extension Console {
     }
 
     private func removeKey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let answer = await visit.call(
             .delete, "/api/user/api-keys", ["service_name": .string(form.first("service_name") ?? "")])
         guard answer.isSuccess else { return await keysPage(visit, person, Outcome("stored", answer)) }

@@ -86,7 +86,9 @@ extension Console {
                 ? roleForm(visit, id: id, name: name, role: role) : Markup(.span) { Markup.text(Self.roleName(role)) },
             Components.moment((member["created_at"] ?? member["joined_at"])?.stringValue),
             mayChange && isOther
-                ? Form.action("/settings/members/remove", .remove, token: visit.formToken, about: name, ("user_id", id))
+                ? Form.action(
+                    "/settings/members/remove", .remove, token: visit.formToken, about: name, asks: .askRemoveMember,
+                    ("user_id", id))
                 : .nothing,
         ]
         return cells
@@ -120,7 +122,7 @@ extension Console {
     }
 
     private func changeRole(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let answer = await visit.call(
             .patch, "/api/members/\(Self.segment(form.first("user_id") ?? ""))",
             ["role": .string(form.first("role") ?? "")])
@@ -129,14 +131,14 @@ extension Console {
     }
 
     private func removeMember(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let answer = await visit.call(.delete, "/api/members/\(Self.segment(form.first("user_id") ?? ""))")
         guard answer.isSuccess else { return await membersPage(visit, person, Outcome("members", answer)) }
         return PageResponse.redirect(SettingsSection.members.path(done: .memberRemoved))
     }
 
     private func inviteMember(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let email = form.first("email") ?? ""
         let role = form.first("role") ?? ""
         let answer = await visit.call(
@@ -149,7 +151,7 @@ extension Console {
     }
 
     private func withdrawInvitation(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let answer = await visit.call(.delete, "/api/invitations/\(Self.segment(form.first("id") ?? ""))")
         guard answer.isSuccess else { return await membersPage(visit, person, Outcome("invitations", answer)) }
         return PageResponse.redirect(SettingsSection.members.path(done: .invitationWithdrawn))

@@ -60,12 +60,14 @@ extension Console {
             },
             Components.moment(passkey["created_at"]?.stringValue),
             Components.moment(passkey["last_used_at"]?.stringValue),
-            Form.action("/settings/passkeys/remove", .remove, token: visit.formToken, about: name, ("passkey", id)),
+            Form.action(
+                "/settings/passkeys/remove", .remove, token: visit.formToken, about: name, asks: .askRemove,
+                ("passkey", id)),
         ]
     }
 
     private func newPasskeyOptions(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         let answer = await visit.call(.post, "/auth/v1/passkeys/registration/options", [:])
         guard answer.isSuccess, let challenge = answer.body?["challenge_id"]?.stringValue,
             let options = answer.body?["options"]
@@ -74,7 +76,7 @@ extension Console {
     }
 
     private func addPasskey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let answer = await visit.call(
             .post, "/auth/v1/passkeys/registration/verify",
             [
@@ -99,14 +101,14 @@ extension Console {
     }
 
     private func renamePasskey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let answer = await rename(form.first("passkey") ?? "", form.first("passkey_name") ?? "", visit)
         guard answer.isSuccess else { return await securityPage(visit, person, Outcome("passkeys", answer)) }
         return PageResponse.redirect(SettingsSection.security.path(done: .passkeyRenamed))
     }
 
     private func removePasskey(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let answer = await visit.call(.delete, "/auth/v1/passkeys/\(Self.segment(form.first("passkey") ?? ""))")
         guard answer.isSuccess else { return await securityPage(visit, person, Outcome("passkeys", answer)) }
         return PageResponse.redirect(SettingsSection.security.path(done: .passkeyRemoved))

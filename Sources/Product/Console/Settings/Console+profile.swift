@@ -56,7 +56,7 @@ extension Console {
     }
 
     private func saveProfile(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         var body: JSONObject = [:]
         var values: [String: String] = [:]
         for name in ["full_name", "company_name"] {
@@ -82,7 +82,7 @@ extension Console {
     /// Hands the file on to Storage as the visitor, whose policies say whose folder it is. The bucket is made with the first picture
     /// of the project.
     private func savePicture(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let body = try await forms.upload(of: visit.request)
+        let body = try await visit.upload()
         let headers: HTTPHeaders = [
             "Content-Type": visit.request.headers["content-type"] ?? "", "x-upsert": "true",
         ]
@@ -117,7 +117,7 @@ extension Console {
     }
 
     private func removePicture(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         _ = await visit.call(.delete, Self.pictureObject(person.id))
         let answer = await visit.call(.patch, "/api/user/profile", ["avatar_url": ""])
         guard answer.isSuccess else { return profilePage(visit, person, Outcome("picture", answer)) }

@@ -50,7 +50,7 @@ extension Console {
     }
 
     private func savePassword(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         var body: JSONObject = [
             "password": .string(form.first("password") ?? ""),
             "current_password": .string(form.first("current_password") ?? ""),
@@ -79,7 +79,7 @@ extension Console {
     }
 
     private func sendCode(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         let answer = await visit.call(.get, "/auth/v1/reauthenticate")
         return await securityPage(
             visit, person,
@@ -125,14 +125,14 @@ extension Console {
     }
 
     private func endSession(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form(ofTenant: false)
         let answer = await visit.call(.delete, "/auth/v1/user/sessions/\(Self.segment(form.first("session") ?? ""))")
         guard answer.isSuccess else { return await securityPage(visit, person, Outcome("sessions", answer)) }
         return PageResponse.redirect(SettingsSection.security.path(done: .sessionEnded))
     }
 
     private func endOtherSessions(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form(ofTenant: false)
         let answer = await visit.call(.post, "/auth/v1/logout?scope=others")
         guard answer.isSuccess else { return await securityPage(visit, person, Outcome("sessions", answer)) }
         return PageResponse.redirect(SettingsSection.security.path(done: .othersSignedOut))

@@ -32,7 +32,7 @@ extension Console {
                 Components.facts(
                     [
                         (.identifier, Components.code(person.tenantID ?? "–")),
-                        (.plan, .data(tenant?["plan"]?.stringValue ?? person.plan)),
+                        (.plan, .data(Self.planName(tenant?["plan"]?.stringValue ?? person.plan))),
                         (.role, .text(Self.roleName(person.tenant?.role ?? "owner"))),
                         (.since, Components.moment(tenant?["created_at"]?.stringValue)),
                     ])
@@ -76,7 +76,8 @@ extension Console {
             if !person.isOwnerOfTenant {
                 Markup(.h3, text: .leaveTeam)
                 Markup(.p, text: .leaveTeamText)
-                Form.action("/settings/team/leave", .leaveTeam, "danger", token: visit.formToken)
+                Form.action(
+                    "/settings/team/leave", .leaveTeam, "danger", token: visit.formToken, asks: .askLeaveTeam)
             }
             if person.isOwnerOfTenant, !others.isEmpty {
                 Markup(.h3, text: .transferTeam)
@@ -104,7 +105,7 @@ extension Console {
     }
 
     private func renameTeam(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let name = form.first("name") ?? ""
         let answer = await visit.call(.patch, "/api/tenants/current", ["name": .string(name)])
         guard answer.isSuccess else {
@@ -114,7 +115,7 @@ extension Console {
     }
 
     private func makeTeam(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let name = form.first("team_name") ?? ""
         let answer = await visit.call(.post, "/api/tenants", ["name": .string(name)])
         guard answer.isSuccess else {
@@ -142,7 +143,7 @@ extension Console {
     }
 
     private func leaveTeam(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form()
         let answer = await visit.call(.post, "/api/tenants/current/leave", [:])
         guard answer.isSuccess else { return await teamPage(visit, person, Outcome("danger", answer)) }
         await goHome(&visit, person)
@@ -157,7 +158,7 @@ extension Console {
     }
 
     private func transferTeam(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         let answer = await visit.call(
             .post, "/api/tenants/current/transfer", ["user_id": .string(form.first("user_id") ?? "")])
         guard answer.isSuccess else {
@@ -167,7 +168,7 @@ extension Console {
     }
 
     private func deleteTeam(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        let form = try await forms.form(of: visit.request)
+        let form = try await visit.form()
         guard form.first("confirmation") == person.tenantName else {
             return await teamPage(
                 visit, person,
@@ -182,7 +183,7 @@ extension Console {
     }
 
     private func restoreTeam(_ visit: inout Visit, _ person: Person) async throws -> HTTPResponse {
-        _ = try await forms.form(of: visit.request)
+        _ = try await visit.form()
         let answer = await visit.call(.post, "/api/tenants/current/restore", [:])
         guard answer.isSuccess else { return await teamPage(visit, person, Outcome("danger", answer)) }
         return PageResponse.redirect(SettingsSection.team.path(done: .teamRestored))

@@ -40,6 +40,11 @@
     });
   }
 
+  // Who types a value does not mean NULL.
+  for (const box of document.querySelectorAll("input[data-null-of]")) {
+    document.getElementById(box.dataset.nullOf).addEventListener("input", () => (box.checked = false));
+  }
+
   // Keys of the browser (Web Authentication): a form asks the server what to ask a key for, and goes out with the key's answer.
   const bytes = (text) =>
     Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
@@ -115,10 +120,11 @@
     });
   }
 
-  // A form that was sent cannot be sent again while its answer is on its way.
+  // What cannot be undone is asked about. A form that was sent cannot be sent again while its answer is on its way.
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.method !== "post" || event.defaultPrevented) return;
+    if (form.method !== "post" || form.target || event.defaultPrevented) return;
+    if (form.dataset.asks && !form.dataset.sent && !confirm(form.dataset.asks)) return event.preventDefault();
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
   });
