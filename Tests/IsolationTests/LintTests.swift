@@ -39,6 +39,16 @@ import Testing
         }
     }
 
+    @Test(arguments: PlantedLeak.sound.map(\.name)) func whatIsCloseToALeakIsLeftAlone(_ name: String) async throws {
+        let sql = try #require(PlantedLeak.sound.first { $0.name == name }?.sql)
+        try await TestProject.run { project in
+            try await project.login("postgres").exec(PlantedLeak.base)
+            try await project.login("postgres").exec(sql)
+            let findings = try await Self.findings(project).filter { $0.level > .info }
+            #expect(findings.map(\.occurrence.detail) == [])
+        }
+    }
+
     @Test(arguments: PlantedLeak.all) func findsThePlantedLeak(_ leak: PlantedLeak) async throws {
         try await TestProject.run { project in
             try await Self.apply(leak, to: project)

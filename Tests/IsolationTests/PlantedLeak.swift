@@ -57,7 +57,7 @@ struct PlantedLeak: Sendable, CustomTestStringConvertible {
         """
 
     static let all: [PlantedLeak] =
-        tables + policies + tenants + functions + views + files + roles + [
+        tables + policies + tenants + functions + views + files + roles + indirection + [
             PlantedLeak(
                 name: "a message queue without row level security",
                 sql: """

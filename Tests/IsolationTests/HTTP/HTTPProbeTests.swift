@@ -36,6 +36,17 @@ import Testing
         }
     }
 
+    @Test func groupsOfPeopleHoldOverHTTP() async throws {
+        let files = AtollProcess.ProjectFiles(migrations: ["20260101000000_groups.sql": PlantedLeak.groups])
+        try await ProbedServer.with(files) { server in
+            let before = try await server.traces()
+            let (sql, http) = try await server.probe()
+            #expect((sql + http.crossings).filter { $0.outcome == .leaked }.map(Self.words) == [])
+            #expect(http.crossings.contains { $0.object == "public.pages" && $0.action == .delete })
+            #expect(try await server.traces() == before)
+        }
+    }
+
     @Test func findsThePlantedLeaksAndNamesThem() async throws {
         let files = AtollProcess.ProjectFiles(
             migrations: [

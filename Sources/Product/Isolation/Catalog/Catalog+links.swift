@@ -16,6 +16,8 @@ extension Catalog {
         var scoped: Set<Int> = []
         /// Columns that lead to a scoped table: a comment's post, an order line's order.
         var parentColumns: [Int: [String]] = [:]
+        /// Tables whose rows are groups of people: another table says who belongs to which, and policies ask that.
+        var groups: Set<Int> = []
         /// The names of tables whose policies ask who is calling.
         var guardedNames: Set<String> = []
 
@@ -28,9 +30,14 @@ extension Catalog {
                 uniqueColumns[index.relation, default: []].formUnion(index.columns.compactMap { $0 })
             }
             for table in catalog.relations {
-                let tenants = columns(of: table, named: Catalog.tenantNames, pointingAt: ["tenancy.tenants"])
-                let owners = columns(
+                ownerColumns[table.id] = columns(
                     of: table, named: Catalog.ownerNames, pointingAt: ["auth.users", "tenancy.profiles"])
+            }
+            findGroups(catalog)
+            for table in catalog.relations {
+                let named = columns(of: table, named: Catalog.tenantNames, pointingAt: ["tenancy.tenants"])
+                let tenants = named + groupColumns(of: table).filter { !named.contains($0) }
+                let owners = ownerColumns[table.id] ?? []
                 tenantColumns[table.id] = tenants
                 ownerColumns[table.id] = owners.filter { !tenants.contains($0) }
                 if catalog.isProjectTable(table), !tenants.isEmpty || !owners.isEmpty { scoped.insert(table.id) }
@@ -44,13 +51,51 @@ extension Catalog {
             }
         }
 
+        /// A table is one of groups if its own columns say nobody's, a table of memberships points at it and at a person, and the
+        /// policies of others look a person's groups up there.
+        private mutating func findGroups(_ catalog: Catalog) {
+            for members in catalog.relations where catalog.isProjectTable(members) {
+                guard ownerColumns[members.id]?.isEmpty == false else { continue }
+                for key in foreignKeys[members.id] ?? [] where key.columns.count == 1 && key.target != members.id {
+                    guard let target = relations[key.target], catalog.isProjectTable(target),
+                        ownerColumns[target.id]?.isEmpty != false,
+                        columns(of: target, named: Catalog.tenantNames, pointingAt: ["tenancy.tenants"]).isEmpty
+                    else { continue }
+                    let isAsked = catalog.policies.contains { policy in
+                        policy.relation != members.id
+                            && [policy.using, policy.check].contains { expression in
+                                guard let expression else { return false }
+                                return expression.mentions(members.name) && expression.mentions(key.columns[0])
+                                    && expression.asksForIdentity
+                            }
+                    }
+                    if isAsked { groups.insert(target.id) }
+                }
+            }
+        }
+
+        /// Columns that name a group.
+        private func groupColumns(of table: Relation) -> [String] {
+            (foreignKeys[table.id] ?? []).filter { $0.columns.count == 1 && groups.contains($0.target) }.flatMap(
+                \.columns)
+        }
+
+        /// `tenantId` as `tenant_id`.
+        private static func snake(_ name: String) -> String {
+            guard name.contains(where: \.isUppercase) else { return name }
+            return name.reduce(into: "") { text, letter in
+                if letter.isUppercase, !text.isEmpty, text.last != "_" { text.append("_") }
+                text.append(contentsOf: letter.lowercased())
+            }
+        }
+
         private func columns(
             of table: Relation, named names: Set<String>, pointingAt targets: Set<String>
         ) -> [String] {
             let pointing = (foreignKeys[table.id] ?? []).filter {
                 $0.columns.count == 1 && targets.contains("\($0.targetSchema).\($0.targetName)")
             }.flatMap(\.columns)
-            return table.columns.map(\.name).filter { names.contains($0) || pointing.contains($0) }
+            return table.columns.map(\.name).filter { names.contains(Self.snake($0)) || pointing.contains($0) }
         }
     }
 }

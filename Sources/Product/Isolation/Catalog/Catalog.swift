@@ -10,6 +10,9 @@ package struct Catalog: Sendable {
     package var foreignKeys: [ForeignKey] = [] { didSet { links = nil } }
     package var functions: [Function] = []
     package var triggers: [Trigger] = []
+    package var rules: [Rule] = []
+    /// The schemas that each API role may make objects in.
+    package var creatable: [String: Set<String>] = [:]
     package var extensions: [Extension] = []
     package var roles: [Role] = []
     package var buckets: [Bucket] = []
@@ -76,6 +79,8 @@ package struct Catalog: Sendable {
         package var checks: [String: SQLExpression] = [:]
         /// What a row of a partitioned table must satisfy for one of its partitions to take it.
         package var partitionCondition: SQLExpression?
+        /// The tables it inherits from without being their partition: their rows show its own.
+        package var parents: [Int] = []
         /// The relations a view reads, those of the views it reads included.
         package var reads: Set<Int> = []
         /// `f` for all columns, `d` for the primary key, `i` for an index, `n` for nothing.
@@ -179,6 +184,10 @@ package struct Catalog: Sendable {
         package var relation: Int
         /// Names in order; nil for an expression.
         package var columns: [String?]
+        /// The expressions among its columns.
+        package var expressions: SQLExpression?
+        /// Whether it keeps an exclusion constraint.
+        package var isExclusion = false
         package var isUnique = false
         package var isPrimary = false
         package var isPartial = false
@@ -224,6 +233,15 @@ package struct Catalog: Sendable {
         package var name: String
         package var relation: Int
         package var function: Int
+    }
+
+    /// What takes the place of a statement, or is done besides it, with the rights of the relation's owner.
+    package struct Rule: Sendable {
+        package var name: String
+        package var relation: Int
+        /// `INSERT`, `UPDATE` or `DELETE`.
+        package var event: String
+        package var definition: SQLExpression
     }
 
     package struct Extension: Sendable {

@@ -60,8 +60,17 @@ package struct CatalogReader: Sendable {
                 bypassesRLS: row["bypasses"].bool ?? false, mayBecome: row["may_become"].strings)
         }
         catalog.published = Set(results[10].rows.compactMap { $0["relation"].int })
-        if results.count > 11 {
-            catalog.buckets = results[11].rows.map {
+        catalog.rules = results[11].rows.map { row in
+            Catalog.Rule(
+                name: row["name"].string ?? "", relation: row["relation"].int ?? 0, event: row["event"].string ?? "",
+                definition: SQLExpression(row["definition"].string ?? ""))
+        }
+        for row in results[12].rows {
+            guard let role = row["role"].string else { continue }
+            catalog.creatable[role, default: []].insert(row["schema"].string ?? "")
+        }
+        if results.count > 13 {
+            catalog.buckets = results[13].rows.map {
                 Catalog.Bucket(
                     id: $0["id"].string ?? "", isPublic: $0["public"].bool ?? false, mimeTypes: $0["mime_types"].strings
                 )
@@ -91,7 +100,7 @@ package struct CatalogReader: Sendable {
 
     private static let queries: [PostgresQuery] = [
         relations, columns, viewReads, policies, indexes, foreignKeys, functions, triggers, extensions, roles,
-        publications,
+        publications, rules, creatable,
     ]
 
     /// Tenants' own schemas all have the shape of `tenant_template`, which is looked at in their place: a thousand times the same finding
@@ -109,6 +118,10 @@ package struct CatalogReader: Sendable {
                 where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype = 'e'
             ) as is_of_extension,
             c.relispartition as is_partition,
+            array(
+                select h.inhparent::bigint from pg_inherits as h
+                where h.inhrelid = c.oid and not c.relispartition
+            )::text[] as parents,
             (select json_object_agg(o.option_name, o.option_value) from pg_options_to_table(c.reloptions) as o) as options,
             (
                 select json_object_agg(p.role, p.allowed)
@@ -225,6 +238,12 @@ package struct CatalogReader: Sendable {
             array(
                 select case when r.oid = 0 then 'public' else pg_get_userbyid(r.oid)::text end
                 from unnest(p.polroles) as r (oid)
+                union
+                -- Whoever has the rights of a role has its policies.
+                select m.rolname::text
+                from unnest(p.polroles) as r (oid)
+                inner join pg_roles as m on m.rolname in ('anon', 'authenticated') and pg_has_role(m.oid, r.oid, 'USAGE')
+                where r.oid <> 0
             ) as roles,
             p.polcmd as action, pg_get_expr(p.polqual, p.polrelid) as using_expression,
             pg_get_expr(p.polwithcheck, p.polrelid) as check_expression
@@ -244,7 +263,8 @@ package struct CatalogReader: Sendable {
                 where k.place <= i.indnkeyatts
                 order by k.place
             ) as columns,
-            i.indisunique as is_unique, i.indisprimary as is_primary, i.indpred is not null as is_partial,
+            i.indisunique as is_unique, i.indisprimary as is_primary, i.indisexclusion as is_exclusion,
+            i.indpred is not null as is_partial, pg_get_expr(i.indexprs, i.indrelid) as expressions,
             concat_ws(
                 '|', i.indrelid, i.indkey, i.indclass, i.indcollation, i.indoption, i.indisunique, i.indnkeyatts, x.relam,
                 pg_get_expr(i.indexprs, i.indrelid), pg_get_expr(i.indpred, i.indrelid)
@@ -357,10 +377,35 @@ package struct CatalogReader: Sendable {
         """
 
     private static let publications: PostgresQuery = """
-        select distinct p.prrelid::bigint as relation
-        from pg_publication_rel as p
-        inner join pg_publication as b on b.oid = p.prpubid
+        select c.oid::bigint as relation
+        from pg_publication as b
+        inner join pg_class as c on c.relkind in ('r', 'p')
+        inner join pg_namespace as n on n.oid = c.relnamespace and \(isLookedAt)
         where b.pubname = 'supabase_realtime'
+            and (
+                b.puballtables
+                or exists (select from pg_publication_rel as p where p.prpubid = b.oid and p.prrelid = c.oid)
+                or exists (select from pg_publication_namespace as p where p.pnpubid = b.oid and p.pnnspid = n.oid)
+            )
+        """
+
+    private static let rules: PostgresQuery = """
+        select w.rulename as name, w.ev_class::bigint as relation,
+            case w.ev_type when '2' then 'UPDATE' when '3' then 'INSERT' else 'DELETE' end as event,
+            regexp_replace(pg_get_ruledef(w.oid), '^.*? DO ', '') as definition
+        from pg_rewrite as w
+        inner join pg_class as c on c.oid = w.ev_class
+        inner join pg_namespace as n on n.oid = c.relnamespace
+        where w.ev_type <> '1' and w.ev_enabled <> 'D' and \(isLookedAt)
+        order by w.ev_class, w.rulename
+        """
+
+    private static let creatable: PostgresQuery = """
+        select r.rolname as role, n.nspname as schema
+        from pg_roles as r
+        inner join pg_namespace as n on has_schema_privilege(r.oid, n.oid, 'CREATE')
+        where r.rolname in ('anon', 'authenticated') and not r.rolsuper and \(isLookedAt)
+        order by r.rolname, n.nspname
         """
 
     private static let buckets: PostgresQuery =
@@ -381,6 +426,7 @@ extension Catalog.Relation {
         isForced = row["is_forced"].bool ?? false
         isOfExtension = row["is_of_extension"].bool ?? false
         isPartition = row["is_partition"].bool ?? false
+        parents = row["parents"].strings.compactMap { Int($0) }
         for (option, value) in row["options"].json?.objectValue ?? [:] { options[option] = value.stringValue }
         for (role, allowed) in row["privileges"].json?.objectValue ?? [:] {
             privileges[role] = Set(allowed.arrayValue?.compactMap(\.stringValue) ?? [])
@@ -436,6 +482,8 @@ extension Catalog.Index {
         isUnique = row["is_unique"].bool ?? false
         isPrimary = row["is_primary"].bool ?? false
         isPartial = row["is_partial"].bool ?? false
+        isExclusion = row["is_exclusion"].bool ?? false
+        expressions = row["expressions"].string.map { SQLExpression($0) }
         scans = row["scans"].int ?? 0
     }
 }

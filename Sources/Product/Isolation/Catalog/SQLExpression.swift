@@ -71,6 +71,46 @@ package struct SQLExpression: Sendable, Hashable, ExpressibleByStringLiteral {
         calls.contains(where: Self.isIdentity)
     }
 
+    /// Whether what it asks for of the caller's decides by more than being there: `auth.uid() is null` lets everybody on who signed in.
+    package var usesIdentity: Bool {
+        calls.filter(Self.isIdentity).contains { call in
+            var next = call.position + 1
+            var depth = 0
+            while next < tokens.count {
+                if tokens[next] == .symbol("(") { depth += 1 }
+                if tokens[next] == .symbol(")") { depth -= 1 }
+                next += 1
+                if depth == 0 { break }
+            }
+            // Of a scalar sub-select.
+            while next < tokens.count, tokens[next] == .symbol(")") { next += 1 }
+            return next >= tokens.count || tokens[next] != .word("is")
+        }
+    }
+
+    /// Names such as `m.tenant_id` that are compared with themselves, which is how a sub-select reads that forgot whose column it
+    /// meant.
+    package var selfComparisons: [String] {
+        tokens.indices.compactMap { index -> String? in
+            guard tokens[index] == .symbol("="), let left = qualifiedName(endingAt: index - 1),
+                let right = qualifiedName(startingAt: index + 1), left == right
+            else { return nil }
+            return left
+        }
+    }
+
+    private func qualifiedName(endingAt end: Int) -> String? {
+        guard end >= 2 else { return nil }
+        return qualifiedName(startingAt: end - 2)
+    }
+
+    private func qualifiedName(startingAt start: Int) -> String? {
+        guard start + 2 < tokens.count, case .word(let table) = tokens[start], tokens[start + 1] == .symbol("."),
+            case .word(let column) = tokens[start + 2]
+        else { return nil }
+        return "\(table).\(column)"
+    }
+
     /// Whether it calls a function of the project's: what that does is not seen here. PostgreSQL's own are printed without a
     /// schema, as ``CatalogReader`` has nothing else on the path.
     package var callsUnknownFunction: Bool {
@@ -226,6 +266,11 @@ package struct SQLExpression: Sendable, Hashable, ExpressibleByStringLiteral {
         while let first = rest.first {
             if first.isWhitespace {
                 rest.removeFirst()
+            } else if rest.hasPrefix("--") {
+                // In the body of a function; conditions are printed without comments.
+                rest = rest.drop { !$0.isNewline }
+            } else if rest.hasPrefix("/*") {
+                rest = rest.firstRange(of: "*/").map { rest[$0.upperBound...] } ?? rest[rest.endIndex...]
             } else if first == "'" {
                 tokens.append(.string(quoted(&rest, by: "'")))
             } else if first == "\"" {

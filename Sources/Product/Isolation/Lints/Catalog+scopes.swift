@@ -73,6 +73,17 @@ extension Catalog {
 
     // MARK: What rules it
 
+    /// Whether one of its policies shows all of its rows to an API role, whoever asks.
+    func isReadByEverybody(_ table: Relation) -> Bool {
+        policies(of: table).contains { policy in
+            guard policy.isPermissive, policy.action.actions.contains(.select), let using = policy.using else {
+                return false
+            }
+            return !policy.apiRoles.allSatisfy { isRestricted(table, .select, $0) } && !using.asksForIdentity
+                && !using.callsUnknownFunction && !using.isConstantlyFalse && !using.readsSecuredTable(of: self)
+        }
+    }
+
     /// Whether a restrictive policy for this action and role keeps rows to their tenant, whatever the permissive ones allow.
     func isRestricted(_ table: Relation, _ action: Policy.Action, _ role: String) -> Bool {
         let names = scopeColumns(of: table) + parentColumns(of: table)

@@ -110,7 +110,7 @@ package struct Lint: Sendable {
     }
 
     /// All of them, by their ids.
-    package static let all = advisorSecurity + advisorPerformance + tenancy + reach + channels
+    package static let all = advisorSecurity + advisorPerformance + tenancy + indirection + reach + channels
 
     /// The table of them in `docs/isolation.md`.
     package static var markdown: String {

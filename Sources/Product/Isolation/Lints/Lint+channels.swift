@@ -79,5 +79,15 @@ extension Lint {
                 )
             }
         },
+        atoll(
+            "0144", "published_without_policies", .error, "Changes are told to all who may select",
+            why:
+                "Who is told of a row is decided by the policies of its table; without row level security that is everybody who may select, in a schema that is not served too.",
+            fix: "alter table ... enable row level security, or alter publication supabase_realtime drop table ..."
+        ) { catalog, _ in
+            catalog.projectTables.filter {
+                catalog.published.contains($0.id) && !$0.isSecured && !$0.roles(allowed: "SELECT").isEmpty
+            }.map { Occurrence($0, "Changes of \($0.qualifiedName) are published without row level security") }
+        },
     ]
 }

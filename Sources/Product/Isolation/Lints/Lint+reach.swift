@@ -56,7 +56,7 @@ extension Lint {
             catalog.projectFunctions.filter { function in
                 guard function.isDefiner, !function.isTrigger, !function.callers.isEmpty else { return false }
                 let source = SQLExpression(function.source)
-                return namesSomebody(function) && !source.asksForIdentity
+                return namesSomebody(function) && !source.usesIdentity
             }.map {
                 Occurrence(
                     $0, "Function \($0.signature) runs with the rights of \($0.owner) for the one its caller names")
@@ -73,7 +73,7 @@ extension Lint {
             return catalog.projectFunctions.filter { function in
                 guard function.isDefiner, !function.isTrigger, !function.callers.isEmpty else { return false }
                 let source = SQLExpression(function.source)
-                return !namesSomebody(function) && !source.asksForIdentity && source.mentions(anyOf: names)
+                return !namesSomebody(function) && !source.usesIdentity && source.mentions(anyOf: names)
             }.map {
                 Occurrence(
                     $0, "Function \($0.signature) reads tenants' tables with the rights of \($0.owner) for any caller")
@@ -86,11 +86,12 @@ extension Lint {
             fix: "Revoke execute from public, anon and authenticated."
         ) { catalog, _ in
             catalog.projectFunctions.filter { function in
-                guard !function.isTrigger, !function.callers.isEmpty, function.language == "plpgsql" else {
+                guard !function.isTrigger, !function.callers.isEmpty, ["plpgsql", "sql"].contains(function.language)
+                else {
                     return false
                 }
                 let source = SQLExpression(function.source)
-                return function.argumentNames.contains { source.executes($0) }
+                return source.executes(anyOf: function.argumentNames)
             }.map {
                 Occurrence(
                     $0, "Function \($0.signature) executes text of its arguments, and \(list($0.callers)) may call it")
@@ -131,17 +132,84 @@ extension Lint {
 }
 
 extension SQLExpression {
-    /// Whether, read as the body of a function, it has an `execute` whose text an argument is part of as it is.
-    func executes(_ argument: String) -> Bool {
-        let name = argument.lowercased()
-        for (index, token) in tokens.enumerated() where token == .word("execute") {
-            for next in tokens[(index + 1)...] {
-                if next == .symbol(";") || next == .word("using") { break }
-                // format() quotes what it is given as %I and %L.
-                if next == .word("format") || next == .word("quote_ident") || next == .word("quote_literal") { break }
-                if next == .word(name) { return true }
+    /// Whether, read as the body of a function, it runs text that an argument is part of as it is: by `execute`, also through a
+    /// variable or `%s` of `format`, or by a function that takes a query.
+    func executes(anyOf arguments: [String]) -> Bool {
+        // Without its name an argument of a function in SQL is `$1`.
+        var tainted = Set(arguments.map { $0.lowercased() }.filter { !$0.isEmpty })
+        for number in arguments.indices { tainted.insert("$\(number + 1)") }
+        // What is made of them: as many times as variables can be made of each other.
+        var size = 0
+        while size != tainted.count {
+            size = tainted.count
+            for (index, token) in tokens.enumerated() where index > 0 && index + 2 < tokens.count {
+                guard token == .symbol(":"), tokens[index + 1] == .symbol("="), passesOn(tainted, from: index + 2),
+                    let name = variable(before: index)
+                else { continue }
+                tainted.insert(name)
             }
         }
+        return tokens.indices.contains { index in
+            switch tokens[index] {
+            case .word("execute"): passesOn(tainted, from: index + 1)
+            case .word(let name) where Self.queryTakers.contains(name): passesOn(tainted, from: index + 1)
+            default: false
+            }
+        }
+    }
+
+    /// The variable that is assigned to, or declared with a value: the first word of the statement.
+    private func variable(before assignment: Int) -> String? {
+        let starts: Set<Token> = [
+            .symbol(";"), .word("declare"), .word("begin"), .word("then"), .word("else"), .word("loop"),
+        ]
+        let before = tokens[..<assignment]
+        let start = before.lastIndex(where: starts.contains).map { $0 + 1 } ?? before.startIndex
+        guard start < assignment, case .word(let name) = tokens[start] else { return nil }
+        return name
+    }
+
+    /// Functions whose argument is a query.
+    private static let queryTakers: Set<String> = [
+        "query_to_xml", "query_to_xmlschema", "query_to_xml_and_xmlschema", "ts_stat", "dblink", "dblink_exec",
+    ]
+
+    /// Whether the statement that goes on at a token holds one of these words where it is not quoted for SQL.
+    private func passesOn(_ words: Set<String>, from start: Int) -> Bool {
+        var index = start
+        while index < tokens.count, tokens[index] != .symbol(";"), tokens[index] != .word("using") {
+            switch tokens[index] {
+            // Quoted as %I and %L; %s is not.
+            case .word("format"):
+                let end = self.end(ofCallAt: index)
+                let pattern = tokens[index..<end].lazy.compactMap { token -> String? in
+                    guard case .string(let text) = token else { return nil }
+                    return text
+                }.first
+                guard pattern?.contains("%s") != true, pattern?.contains("$s") != true else { break }
+                index = end
+            case .word("quote_ident"), .word("quote_literal"), .word("quote_nullable"): index = end(ofCallAt: index)
+            case .word(let word) where words.contains(word): return true
+            case .symbol("$"):
+                if index + 1 < tokens.count, case .number(let number) = tokens[index + 1], words.contains("$\(number)")
+                {
+                    return true
+                }
+            default: break
+            }
+            index += 1
+        }
         return false
+    }
+
+    /// The place of the parenthesis that ends a call.
+    private func end(ofCallAt index: Int) -> Int {
+        var depth = 0
+        for place in (index + 1)..<max(index + 1, tokens.count) {
+            if tokens[place] == .symbol("(") { depth += 1 }
+            if tokens[place] == .symbol(")") { depth -= 1 }
+            if depth == 0 { return place }
+        }
+        return tokens.count
     }
 }

@@ -165,16 +165,23 @@ extension Lint {
         ) { catalog, _ in
             let scoped = Dictionary(catalog.scopedTables.map { ($0.id, $0) }) { first, _ in first }
             return catalog.indexes.compactMap { index in
-                guard index.isUnique, !index.isPrimary, let table = scoped[index.relation],
+                guard index.isUnique || index.isExclusion, let table = scoped[index.relation],
                     !table.roles(allowed: "INSERT").isEmpty
                 else { return nil }
-                let names = index.columns.compactMap { $0 }
+                let columns = table.columns.filter { column in
+                    index.columns.contains(column.name) || index.expressions?.mentions(column.name) ?? false
+                }
+                let names = columns.map(\.name)
                 let scope = catalog.scopeColumns(of: table) + catalog.parentColumns(of: table)
-                let types = table.columns.filter { names.contains($0.name) }.map(\.type)
-                guard Set(names).isDisjoint(with: scope), !types.allSatisfy({ $0 == "uuid" }) else { return nil }
+                // Keys that nobody chooses tell nothing.
+                let isChosen =
+                    columns.contains { $0.type != "uuid" }
+                    && !(index.isPrimary && columns.contains { $0.type == "uuid" || $0.hasSequence })
+                guard Set(names).isDisjoint(with: scope), isChosen else { return nil }
                 return Occurrence(
                     table, part: index.name,
-                    "Unique key \(index.name) of \(table.qualifiedName) (\(list(names))) is one for all tenants")
+                    "\(index.isUnique ? "Unique key" : "Exclusion constraint") \(index.name) of \(table.qualifiedName) (\(list(names))) is one for all tenants"
+                )
             }
         },
         atoll(
@@ -192,12 +199,13 @@ extension Lint {
         },
         atoll(
             "0110", "trigger_copies_to_open_table", .error,
-            "A trigger copies rows to a table without row level security",
+            "A trigger copies rows to a table that everybody reads",
             why: "What the policies of the first table protect stands open in the second.",
             fix: "Enable row level security on the table that is written to, or revoke it from anon and authenticated."
         ) { catalog, _ in
-            let open = catalog.projectRelations.filter {
-                ($0.isTable && !$0.isSecured) && !$0.roles(allowed: "SELECT").isEmpty
+            let open = catalog.projectTables.filter { table in
+                guard !table.roles(allowed: "SELECT").isEmpty else { return false }
+                return !table.isSecured || (!catalog.isScoped(table) && catalog.isReadByEverybody(table))
             }
             let scoped = Dictionary(catalog.scopedTables.map { ($0.id, $0) }) { first, _ in first }
             let functions = Dictionary(catalog.functions.map { ($0.id, $0) }) { first, _ in first }

@@ -56,7 +56,8 @@ extension Catalog {
 
     /// Whether one row of the table stands for both tenants, as it is nobody's.
     func isShared(_ table: Relation) -> Bool {
-        !isScoped(table) && (!Self.platformSchemas.contains(table.schema) || !table.isReachable)
+        !isScoped(table) && !linking.groups.contains(table.id)
+            && (!Self.platformSchemas.contains(table.schema) || !table.isReachable)
     }
 
     /// The functions of a row of the table, which the API serves as columns of it.
@@ -133,8 +134,12 @@ extension Catalog.Function {
     }
 
     /// The call as it stands in a statement.
-    func call(naming tenant: ProbeTenant) -> String {
-        let arguments = arguments(naming: tenant).map { name, type, value -> String in
+    ///
+    /// - Parameter values: what arguments are given instead, by their places.
+    func call(naming tenant: ProbeTenant, with values: [Int: String] = [:]) -> String {
+        let arguments = arguments(naming: tenant).enumerated().map { place, argument -> String in
+            let (name, type, given) = argument
+            let value = values[place] ?? given
             let literal = value.map { "\(quoteLiteral($0))::\(type)" } ?? "null::\(type)"
             return name.isEmpty ? literal : "\(quoteIdentifier(name)) => \(literal)"
         }

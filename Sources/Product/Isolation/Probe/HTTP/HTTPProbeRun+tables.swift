@@ -13,10 +13,10 @@ extension HTTPProbeRun {
         var unfilled: [Int: String] = [:]
         for table in ordered {
             // What is nobody's is made once and stands for both.
-            if let reason = try await fill(table, &own, filler) { unfilled[table.id] = reason }
+            if let reason = try await fill(table, &own) { unfilled[table.id] = reason }
             if catalog.isShared(table) {
                 foreign.rows[table.id] = own.rows[table.id]
-            } else if let reason = try await fill(table, &foreign, filler) {
+            } else if let reason = try await fill(table, &foreign) {
                 unfilled[table.id] = reason
             }
         }
@@ -53,9 +53,10 @@ extension HTTPProbeRun {
     }
 
     /// Makes a row and remembers it, so that it goes even where nothing in it says whose it is.
-    private func fill(
-        _ table: Catalog.Relation, _ maker: inout RowMaker, _ filler: RowFiller
-    ) async throws -> String? {
+    private func fill(_ table: Catalog.Relation, _ maker: inout RowMaker) async throws -> String? {
+        let run = self
+        let tenant = maker.tenant
+        let filler = RowFiller { statement in await run.run(statement, for: tenant) }
         let reason = try await filler.fill(table, &maker)
         if reason == nil, let identity = maker.rows[table.id].flatMap(table.identity) {
             made.rows.append((table, identity))
@@ -247,7 +248,7 @@ extension HTTPProbeRun {
     private func ownership(_ table: Catalog.Relation, _ maker: RowMaker) -> [String: String] {
         let scope = maker.scopeValues(of: table)
         guard scope.isEmpty else { return scope }
-        let parents = Set(catalog.parentColumns(of: table))
+        let parents = Set(catalog.parentColumns(of: table) + catalog.scopeColumns(of: table))
         return maker.foreignValues(of: table).filter { parents.contains($0.key) }
     }
 
@@ -266,7 +267,7 @@ extension HTTPProbeRun {
                 if await value("select 1 from \(table.quotedName) where \(still)") != nil { continue }
             }
             maker.rows[table.id] = nil
-            _ = try await fill(table, &maker, filler)
+            _ = try await fill(table, &maker)
             if isForeign { foreign = maker } else { own = maker }
         }
     }

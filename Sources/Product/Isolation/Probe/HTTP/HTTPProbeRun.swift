@@ -166,8 +166,16 @@ struct HTTPProbeRun {
     func send(_ request: ProbeRequest) async throws -> ProbeAnswer { try await server.send(request, by: client) }
 
     /// Runs a statement with all rights.
-    func run(_ statement: String) async -> Result<PostgresResult, PostgresError> {
-        do { return .success(try await database.query(PostgresQuery(sql: statement))) } catch { return .failure(error) }
+    ///
+    /// - Parameter tenant: in whose name, for defaults and triggers that ask; nobody's for nil.
+    func run(_ statement: String, for tenant: ProbeTenant? = nil) async -> Result<PostgresResult, PostgresError> {
+        let query = PostgresQuery(sql: statement)
+        do {
+            guard let tenant else { return .success(try await database.query(query)) }
+            let results = try await database.run(
+                WorkUnit(settings: [("request.jwt.claims", tenant.claims.text)], queries: [query]))
+            return results.last.map(Result.success) ?? .failure(PostgresError(.misuse, "nothing was answered"))
+        } catch { return .failure(error) }
     }
 
     /// The first column of the only row; nil also where the statement fails.

@@ -26,6 +26,8 @@ extension SQLProbeRun {
                     (.read, bucket.isPublic ? "" : "select * from storage.objects where \(key)"),
                     (.update, "update storage.objects set user_metadata = '{}' where \(key)"),
                     (.insert, insertion("\(folder)/forged-\(other.marker).txt", mine)),
+                    // A policy that looks for the caller's id anywhere in the name.
+                    (.insert, insertion("\(folder)/\(mine.userID)/forged-\(other.marker).txt", mine)),
                 ]
                 for (action, statement) in statements where !statement.isEmpty {
                     for caller in [Crossing.Caller.member, .visitor] {

@@ -30,6 +30,7 @@ extension SQLProbeRun {
         try await upsert(table, &own, foreign, key)
         try await move(table, own, foreign)
         try await reference(table, &own, foreign)
+        try await setOff(table, &own, foreign)
     }
 
     /// A statement for the row alone, and for all rows that policies let through: without a condition no right to select is needed.
@@ -131,9 +132,10 @@ extension SQLProbeRun {
         _ table: Catalog.Relation, _ own: inout RowMaker, _ foreign: RowMaker
     ) async throws {
         for key in catalog.foreignKeys(of: table) where key.target != table.id {
-            guard let target = catalog.relation(key.target), catalog.isScoped(target),
+            let isGroup = catalog.linking.groups.contains(key.target)
+            guard let target = catalog.relation(key.target), isGroup || catalog.isScoped(target),
                 let theirs = foreign.rows[key.target],
-                Set(key.columns).isDisjoint(with: catalog.scopeColumns(of: table))
+                isGroup || Set(key.columns).isDisjoint(with: catalog.scopeColumns(of: table))
             else { continue }
             var values = own.scopeValues(of: table)
             for (column, name) in zip(key.columns, key.targetColumns) {

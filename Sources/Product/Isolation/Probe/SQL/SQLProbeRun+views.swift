@@ -3,9 +3,12 @@ internal import Postgres
 internal import Primitives
 
 extension SQLProbeRun {
-    /// Views, materialized views, and the platform's tables that were not tried row by row.
+    /// Views, materialized views, tables that show the rows of others which inherit from them, and the platform's tables that were
+    /// not tried row by row.
     func sweptRelations() -> [Catalog.Relation] {
-        let tried = Set(tables.map(\.id))
+        let heirs = tables.filter(catalog.isScoped)
+        let parents = Set(heirs.flatMap(\.parents))
+        let tried = Set(tables.map(\.id)).subtracting(parents)
         return catalog.relations.filter { relation in
             !relation.roles(allowed: "SELECT").isEmpty && !tried.contains(relation.id) && !relation.isOfExtension
                 && relation.kind != .foreignTable && !relation.isPartition && relation.schema != "extensions"

@@ -35,7 +35,10 @@ struct SQLProbeRun {
         var foreign = RowMaker(catalog: catalog, tenant: other)
         let filler = filler
         for table in catalog.withTargets(tables) {
+            // Rows are made in their tenant's name: defaults and triggers ask who is calling.
+            try await act(for: mine)
             if let reason = try await filler.fill(table, &own) { unfilled[table.id] = reason }
+            try await act(for: other)
             // What is nobody's is made once and stands for both.
             if catalog.isShared(table) {
                 foreign.rows[table.id] = own.rows[table.id]
@@ -43,6 +46,7 @@ struct SQLProbeRun {
                 unfilled[table.id] = reason
             }
         }
+        try await act(for: nil)
         let views = sweptRelations()
         let functions = catalog.calledFunctions(settings)
         let total = tables.count + views.count + functions.count + 1
@@ -62,6 +66,7 @@ struct SQLProbeRun {
         for view in views {
             try step()
             for caller in [Crossing.Caller.member, .visitor] { try await sweep(view, caller, mine, other) }
+            if view.kind == .view { try await write(through: view, &own, foreign) }
         }
         for function in functions {
             try step()
@@ -89,6 +94,12 @@ struct SQLProbeRun {
             throw PostgresError(.misuse, "an account was made without a tenant")
         }
         return ProbeTenant(userID: id, tenantID: tenant, email: email)
+    }
+
+    /// Sets the claims of what the probe does itself.
+    private func act(for tenant: ProbeTenant?) async throws {
+        try await transaction.query(
+            "select set_config('request.jwt.claims', \(tenant?.claims.text ?? ""), true)")
     }
 
     // MARK: Attempts
