@@ -92,3 +92,23 @@ def test_a_file_with_a_fault_keeps_the_server_from_starting(tmp_path):
     (folder / "de.json").write_text('{"name": "Deutsch", "texts": {"logIn": "Anmelden"}}')
     with pytest.raises(RuntimeError, match="de.json.*no message `logIn`"):
         server.__enter__()
+
+
+def test_refusals_of_services_come_from_the_file(people):
+    member = people["member"]
+    member.open("/settings/team")
+    member.page.locator("#team_name").fill("Team")
+    member.page.locator("form[action='/settings/team/new'] button").click()
+    for _ in range(2):
+        member.page.locator("#email").fill("guest@example.com")
+        member.page.locator("form[action='/settings/invitations'] button").click()
+    assert member.page.locator("#email-error").inner_text().startswith("⟦This address is invited already.")
+    visitor = people["visitor"]
+    visitor.open("/auth/signup")
+    visitor.page.locator("#email").fill("new@example.com")
+    visitor.page.locator("#password").evaluate("field => field.removeAttribute('minlength')")
+    visitor.page.locator("#password").fill("1")
+    visitor.page.locator("main form button").first.click()
+    assert visitor.page.locator("#password-error").inner_text() == "⟦The password is too short.⟧"
+    assert visitor.open("/nowhere").status == 404
+    assert visitor.page.locator("h1").inner_text() == "⟦Not found⟧"

@@ -174,3 +174,27 @@ def test_an_operator_chooses_plans_and_suspends(ada, browser, server):
     keeper.page.locator("tr", has_text=ada.email).get_by_role("button", name="Resume").click()
     assert keeper.status() == "The tenant is open again."
     keeper.close()
+
+
+def test_a_personal_tenant_offers_what_it_can_do(ada):
+    ada.open("/settings/members")
+    assert "This tenant is yours alone" in ada.main.inner_text()
+    assert ada.page.get_by_role("button", name="Invite").count() == 0
+    ada.page.get_by_role("link", name="New team").last.click()
+    assert ada.path == "/settings/team#new-team"
+    assert ada.page.get_by_role("button", name="Delete the tenant").count() == 0
+    assert ada.page.locator("section.danger-zone").get_by_role("link", name="Account").get_attribute("href") == "/settings/account"
+    assert ada.violations() == []
+
+
+def test_a_closed_tenant_says_so_on_every_page(ada, server):
+    tenant = ada.tenant()
+    headers = {"apikey": server.status["SERVICE_ROLE_KEY"]}
+    ada.context.request.post(f"{server.url}/api/admin/tenants/{tenant}/suspend", headers=headers)
+    for path in ("/dashboard", "/settings/keys", "/setup", "/usage"):
+        assert ada.open(path).status < 500
+        assert "The tenant is suspended." in ada.page.locator(".notice[role=alert]").first.inner_text(), path
+    assert ada.violations() == []
+    ada.context.request.post(f"{server.url}/api/admin/tenants/{tenant}/resume", headers=headers)
+    ada.open("/dashboard")
+    assert ada.page.locator(".notice[role=alert]").count() == 0

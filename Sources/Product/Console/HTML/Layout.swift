@@ -63,7 +63,17 @@ struct Layout: Sendable {
         return "<!doctype html>" + markup.html(in: language)
     }
 
-    @MarkupBuilder private func framed(_ body: Markup) -> Markup {
+    /// Why nothing is there, where the tenant is closed.
+    @MarkupBuilder private var closure: Markup {
+        switch person?.tenant?.status {
+        case "suspended": Components.notice(.of(.tenantClosedSuspended), isGood: false)
+        case "deleted": Components.notice(.of(.teamIsDeleted), isGood: false)
+        default: Markup.nothing
+        }
+    }
+
+    @MarkupBuilder private func framed(_ content: Markup) -> Markup {
+        let body = Markup.group([closure, content])
         switch frame {
         case .narrow, .bare: Markup(.main, .id("content"), .class("narrow"), .tabindex(-1)) { body }
         case .wide: Markup(.main, .id("content"), .class("wide"), .tabindex(-1)) { body }

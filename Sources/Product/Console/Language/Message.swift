@@ -185,6 +185,15 @@ enum Message: String, CaseIterable, Sendable {
     case needsSecondFactor = "Sign in again with your second factor first."
     case factorNameTaken = "You have a second factor of this name."
     case tooManyFactors = "You have as many second factors as one may have."
+    case passwordTooShort = "The password is too short."
+    case passwordIsKnown = "That password is known to be easy to guess. Choose another."
+    case tenantIsNotOpen = "The tenant is not open to you at the moment."
+    case suspendedByOperator = "The operator of this server has suspended the tenant."
+    case lastOwnerStays = "The last owner stays: make another member an owner first, or delete the team."
+    case personalTenantIsYours = "A personal tenant is of one person, and goes with the account."
+    case alreadyInvited = "This address is invited already. Withdraw the invitation to send another."
+    case alreadyMember = "Somebody with this address is a member."
+    case invitationIsInvalid = "The invitation is of another address, or is not valid any more."
     case sessionIsGone = "The session has ended already."
     case signUpsDisabled = "New accounts are not taken at the moment."
 
@@ -403,6 +412,8 @@ enum Message: String, CaseIterable, Sendable {
     case invitations = "Invitations"
     case invitationsText = "A mail with a link is sent, which the address alone can accept."
     case noInvitation = "Nobody is invited"
+    case personalTenant = "This tenant is yours alone"
+    case personalTenantText = "Make a team to work with others. What you have here stays yours."
     case validUntil = "Valid until"
     case invite = "Invite"
     case withdraw = "Withdraw"
@@ -432,6 +443,9 @@ enum Message: String, CaseIterable, Sendable {
     case deleteTeam = "Delete the tenant"
     case deleteTeamText =
         "Type {0} to confirm. It is closed at once; after a time of grace its rows, files, vectors and keys are gone."
+    case personalTenantGoes = "Your personal tenant stays with you, and goes with your account."
+    case tenantClosedSuspended =
+        "The tenant is suspended. Everything in it is kept, and closed until it is opened again."
     case teamIsDeleted = "The tenant is deleted. Until its time of grace ends it can be restored."
     case restore = "Restore"
     case teamRenamed = "The tenant has its new name."
@@ -692,5 +706,11 @@ enum Message: String, CaseIterable, Sendable {
         "mfa_verified_factor_exists": .phoneIsKnown, "sms_send_failed": .messageNotSent,
         "over_sms_send_rate_limit": .tooManyRequests, "mfa_webauthn_enroll_not_enabled": .factorsNotOffered,
         "mfa_phone_enroll_not_enabled": .factorsNotOffered,
+        "no_tenant": .tenantIsNotOpen, "suspended_by_operator": .suspendedByOperator, "last_owner": .lastOwnerStays,
+        "personal_tenant": .personalTenantIsYours, "already_invited": .alreadyInvited,
+        "already_member": .alreadyMember, "invitation_invalid": .invitationIsInvalid,
     ]
+
+    /// Why a password is not taken, by the reason that Auth gives.
+    static let weaknesses: [String: Message] = ["length": .passwordTooShort, "pwned": .passwordIsKnown]
 }

@@ -42,6 +42,9 @@ package struct ConsoleAPI: Sendable {
         /// said so.
         var phrase: Phrase {
             if let message = code.flatMap({ Message.refusals[$0] }) { return .of(message) }
+            // One reason has a text of the catalogue; which characters are missing is said by the service alone.
+            let weaknesses = body?["weak_password"]?["reasons"]?.arrayValue?.compactMap(\.stringValue) ?? []
+            if weaknesses.count == 1, let message = Message.weaknesses[weaknesses[0]] { return .of(message) }
             for value in [
                 body?["msg"], body?["message"], body?["error"]?["message"], body?["error_description"], body?["error"],
             ] {

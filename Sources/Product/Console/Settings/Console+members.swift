@@ -31,6 +31,7 @@ extension Console {
             ($0["status"]?.stringValue ?? "pending") == "pending"
         }
         let mayChange = person.isAdministratorOfTenant
+        let isPersonal = person.tenant?.isPersonal == true
         return settingsPage(visit, .members, .membersText, status: outcome?.status ?? .ok) {
             Components.section("member-list", .members) {
                 outcome.notice("members")
@@ -42,24 +43,30 @@ extension Console {
             if mayChange {
                 Components.section("invitation-list", .invitations, .of(.invitationsText)) {
                     outcome.notice("invitations")
-                    if invitations.isEmpty {
-                        Components.empty(.people, .noInvitation)
-                    } else {
+                    if !invitations.isEmpty {
                         Components.table(
                             .invitations, [.email, .role, .validUntil, .action],
                             rows: invitations.map { invitationRow(visit, $0) })
+                    } else if isPersonal {
+                        Components.empty(.people, .personalTenant, .personalTenantText) {
+                            Markup(.a, .class("button"), .href("/settings/team#new-team"), text: .newTeam)
+                        }
+                    } else {
+                        Components.empty(.people, .noInvitation)
                     }
-                    Markup(.form, .method("post"), .action("/settings/invitations"), .class("row-form")) {
-                        Form.token(visit.formToken)
-                        Form.field(
-                            "email", .email, Form.Input(type: "email"), state: outcome.state("invitations"))
-                        Form.select(
-                            "role", .role, options: Self.roles.prefix(2).map { ($0.id, .of($0.name)) },
-                            state: outcome.state("invitations"))
-                        Form.button(.invite)
-                    }
+                    if !isPersonal { invitationForm(visit, outcome.state("invitations")) }
                 }
             }
+        }
+    }
+
+    private func invitationForm(_ visit: Visit, _ state: Form.State) -> Markup {
+        Markup(.form, .method("post"), .action("/settings/invitations"), .class("row-form")) {
+            Form.token(visit.formToken)
+            Form.field("email", .email, Form.Input(type: "email"), state: state)
+            Form.select(
+                "role", .role, options: Self.roles.prefix(2).map { ($0.id, .of($0.name)) }, state: state)
+            Form.button(.invite)
         }
     }
 

@@ -91,7 +91,10 @@ extension Console {
                     Form.button(.transfer, "danger")
                 }
             }
-            if person.isOwnerOfTenant, !isDeleted {
+            if person.tenant?.isPersonal == true {
+                Markup(.p, text: .personalTenantGoes)
+                Markup(.p) { Markup(.a, .href("/settings/account"), text: .account) }
+            } else if person.isOwnerOfTenant, !isDeleted {
                 Markup(.h3, text: .deleteTeam)
                 Markup(.form, .method("post"), .action("/settings/team/delete")) {
                     Form.token(visit.formToken)
