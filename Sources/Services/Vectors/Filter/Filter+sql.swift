@@ -100,11 +100,10 @@ struct FilterWriter: Sendable {
         case .equals(let wanted):
             // An array contains a primitive that is one of its elements, and a primitive itself.
             return isElement ? "\(value) = \(wanted)::jsonb" : "\(value) @> \(wanted)::jsonb"
-        case .any(let wanted):
-            return "jsonb_path_exists(\(value), '$[*] ? (@ == $a[*])', \(JSON.object(["a": .array(wanted)]))::jsonb)"
+        case .any(let wanted): return elements(value, "'$[*] ? (@.type() == $t && @ == $a[*])'", wanted)
         case .except(let unwanted):
-            return
-                "jsonb_path_exists(\(value), '$[*] ? (!(@ == $a[*]))', \(JSON.object(["a": .array(unwanted)]))::jsonb)"
+            return elements(
+                value, "'$[*] ? (@.type() != \"null\" && !(@.type() == $t && @ == $a[*]))'", unwanted)
         case .range(let bounds):
             guard let path = numberPath(bounds) else {
                 return "jsonb_path_exists(\(value), '$[*] ? (@.type() == \"number\")')"
@@ -124,6 +123,14 @@ struct FilterWriter: Sendable {
             let condition = elementTest(test, isElement ? value : element.value, schema)
             return isElement ? condition : anyElement(of: value, element, condition)
         }
+    }
+
+    /// Whether an element is found by a path with the list as `$a` and its type as `$t`. That a value of another type is none of the list has
+    /// to be said: compared with it, PostgreSQL would find the answer unknown.
+    private static func elements(_ value: PostgresQuery, _ path: PostgresQuery, _ list: [JSON]) -> PostgresQuery {
+        let type: JSON = if case .string? = list.first { "string" } else { "number" }
+        let variables = JSON.object(["a": .array(list), "t": type])
+        return "jsonb_path_exists(\(value), \(path), \(variables)::jsonb)"
     }
 
     private static func elementTest(
