@@ -56,6 +56,51 @@ import Testing
         }
     }
 
+    /// What is of another type is none of a list; null is no value.
+    @Test func listsGoByTypes() async throws {
+        try await VectorsFixture.run { fixture in
+            let alice = Key.person(fixture.alice)
+            try await fixture.create(alice, "notes")
+            let values: [JSON] = [1, 2, 1.5, "a", "1", true, nil, [:], [], [nil], [1, "a"], ["x": 1]]
+            var points = values.enumerated().map { point(JSON($0), [1, 0, 0, 0], ["k": $1]) }
+            points.append(point(99))
+            try await fixture.upsert(alice, "notes", points)
+            for (match, found) in [
+                (["any": [1, 7]], [0, 10]), (["any": ["a", "1"]], [3, 4, 10]), (["any": []], []),
+                (["except": [1]], [1, 2, 3, 4, 5, 7, 10, 11]), (["except": ["a"]], [0, 1, 2, 4, 5, 7, 10, 11]),
+                (["except": []], [0, 1, 2, 3, 4, 5, 7, 10, 11]),
+            ] as [(JSON, [Int])] {
+                let filter: JSON = ["must": [["key": "k", "match": match]]]
+                let page = try await fixture.result(
+                    alice, "POST", "/collections/notes/points/scroll", ["filter": filter, "limit": 50])
+                #expect((page["points"]?.arrayValue ?? []).compactMap { $0["id"]?.intValue } == found, "\(match)")
+            }
+        }
+    }
+
+    @Test func theUnnamedVectorBesideOthersAndGroupsByNumbers() async throws {
+        try await VectorsFixture.run { fixture in
+            let alice = Key.person(fixture.alice)
+            try await fixture.result(
+                alice, "PUT", "/collections/both",
+                ["vectors": ["a": ["size": 4, "distance": "Dot"], "": ["size": 2, "distance": "Dot"]]])
+            let groups: [JSON] = [1, 1.5, 2.0, "2", true]
+            try await fixture.upsert(
+                alice, "both",
+                groups.enumerated().map { point(JSON($0), ["a": [1, 0, 0, 0], "": [3, 4]], ["g": $1]) })
+            for (wanted, shown): (JSON, JSON) in [
+                ([""], [3, 4]), (["a"], ["a": [1, 0, 0, 0]]), (true, ["a": [1, 0, 0, 0], "": [3, 4]]),
+            ] {
+                let records = try await fixture.result(
+                    alice, "POST", "/collections/both/points", ["ids": [0], "with_vector": wanted])
+                #expect(records[0]?["vector"] == shown, "\(wanted)")
+            }
+            let answer = try await fixture.result(
+                alice, "POST", "/collections/both/points/query/groups", ["query": [1, 1], "group_by": "g"])
+            #expect(Set((answer["groups"]?.arrayValue ?? []).compactMap { $0["id"] }) == [1, "2"])
+        }
+    }
+
     @Test(arguments: VectorsFixture.Store.allCases) func settings(_ store: VectorsFixture.Store) async throws {
         try await VectorsFixture.run(on: store) { fixture in
             let alice = Key.person(fixture.alice)
@@ -179,6 +224,59 @@ import Testing
             let action: JSON = ["create_alias": ["alias_name": "all", "collection_name": "green"]]
             #expect(try await change(.service, action) == 400)
             #expect(try await fixture.send(.service, "GET", "/collections/all").status == 404)
+        }
+    }
+
+    @Test func changesAtOnceAllSucceed() async throws {
+        try await VectorsFixture.run { fixture in
+            let alice = Key.person(fixture.alice)
+            try await fixture.create(alice, "notes")
+            let count = 24
+            let refused = try await withThrowingTaskGroup(of: String?.self) { group in
+                for number in 0..<count {
+                    let change: (String, String, JSON) =
+                        switch number % 3 {
+                        case 0:
+                            (
+                                "PUT", "/collections/notes/index",
+                                ["field_name": .string("f\(number)"), "field_schema": "keyword"]
+                            )
+                        case 1: ("PATCH", "/collections/notes", ["metadata": .object(["m\(number)": 1])])
+                        default:
+                            (
+                                "POST", "/collections/aliases",
+                                ["actions": [["create_alias": ["alias_name": "live", "collection_name": "notes"]]]]
+                            )
+                        }
+                    group.addTask {
+                        let response = try await fixture.send(alice, change.0, change.1, change.2)
+                        return response.status == 200 ? nil : "\(change): \(response.text)"
+                    }
+                }
+                return try await group.reduce(into: [String]()) { if let text = $1 { $0.append(text) } }
+            }
+            #expect(refused == [])
+            let info = try await fixture.result(alice, "GET", "/collections/notes")
+            #expect(info["payload_schema"]?.objectValue?.count == count / 3)
+            #expect(info["config"]?["metadata"]?.objectValue?.count == count / 3)
+        }
+    }
+
+    @Test func settingsThatAreTooLargeAreRefused() async throws {
+        try await VectorsFixture.run { fixture in
+            let alice = Key.person(fixture.alice)
+            try await fixture.create(alice, "notes")
+            let large = JSON.string(String(repeating: "x", count: 70_000))
+            for (method, path, body): (String, String, JSON) in [
+                ("PUT", "", ["vectors": ["size": 4, "distance": "Dot"], "metadata": ["a": large]]),
+                ("PATCH", "", ["metadata": ["a": large]]),
+                ("PUT", "/index", ["field_name": large, "field_schema": "keyword"]),
+            ] {
+                let name = path.isEmpty && method == "PUT" ? "new" : "notes"
+                let response = try await fixture.send(alice, method, "/collections/\(name)\(path)", body)
+                #expect(response.status == 400, "\(method) \(path): \(response.text)")
+            }
+            #expect(try await fixture.send(alice, "GET", "/collections/new").status == 404)
         }
     }
 

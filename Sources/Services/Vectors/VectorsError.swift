@@ -149,6 +149,8 @@ extension VectorsError {
         case "22P02", "22P05", "22021", "22032", "22030":
             self.init(.format, "the payload holds a value that cannot be stored", cause: error)
         case "22003": self.init(.wrongInput, "a number is out of range", cause: error)
+        // The bounds of `vectors.collections` on its settings.
+        case "23514": self.init(.wrongInput, "the settings are too large, or cannot be kept", cause: error)
         case "54000": self.init(.wrongInput, "a value is too large", cause: error)
         case "57014": self.init(.timeout, "the request took longer than it may", cause: error)
         case "40001", "40P01": self.init(.unavailable, "the request conflicts with others; try again", cause: error)

@@ -53,6 +53,8 @@ extension VectorsService {
         let actions = try list.map { try AliasAction($0) }
         let unit = caller.principal.unit([])
         try await database.withTransaction(role: unit.role, settings: unit.settings) { transaction in
+            // One change at a time, so that neither two of one alias meet nor an alias and a collection of its name.
+            if !actions.isEmpty { try await transaction.query(Self.lockNames(of: "\(caller.tenant)::uuid")) }
             for action in actions { try await carryOut(action, caller, transaction) }
         }
         for name in actions.flatMap(\.names) { catalog[CollectionCatalog.Key(caller, name)] = nil }

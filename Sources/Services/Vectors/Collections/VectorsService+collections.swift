@@ -156,7 +156,7 @@ extension VectorsService {
             results = try await run(
                 [
                     // One at a time for a tenant, so that the count holds; what the next statement sees is committed.
-                    "select pg_advisory_xact_lock(hashtextextended('collections of ' || coalesce((\(tenant))::text, ''), 0))",
+                    Self.lockNames(of: tenant),
                     conflicts,
                     """
                     insert into vectors.collections (tenant_id, name, bucket, settings, is_external)
@@ -185,6 +185,11 @@ extension VectorsService {
                 .forbidden, "a tenant may have at most \(configuration.maxCollectionsPerTenant) collections")
         }
         throw VectorsError(.alreadyExists, "Collection `\(name)` already exists!")
+    }
+
+    /// Keeps others from giving names to collections and aliases of a tenant until the transaction ends.
+    static func lockNames(of tenant: PostgresQuery) -> PostgresQuery {
+        "select pg_advisory_xact_lock(hashtextextended('collections of ' || coalesce((\(tenant))::text, ''), 0))"
     }
 
     static func checkName(_ name: String, in path: String = "collection_name") throws {
@@ -232,7 +237,7 @@ extension VectorsService {
         _ request: HTTPRequest, _ caller: Caller, _ envelope: Envelope
     ) async throws -> HTTPResponse {
         let change = try await body(of: request)
-        try await withCollection(try collectionName(request), caller) { collection in
+        try await withCollection(try collectionName(request), caller, isChange: true) { collection in
             var settings = collection.settings
             try settings.update(change)
             try await save(settings, [], collection, caller)
@@ -264,7 +269,8 @@ extension VectorsService {
         if !caller.isService, collection.tenantID == nil {
             throw VectorsError(.forbidden, "the collection is the project's: the service key is needed")
         }
-        throw VectorsError(.unavailable, "the collection is being changed")
+        // Somebody else's change came first: this one is made again over it.
+        throw CollectionChanged()
     }
 
     private func addVector(
@@ -272,7 +278,7 @@ extension VectorsService {
     ) async throws -> HTTPResponse {
         let name = request.parameters["vector"] ?? ""
         let params = try await body(of: request)
-        try await withCollection(try collectionName(request), caller) { collection in
+        try await withCollection(try collectionName(request), caller, isChange: true) { collection in
             var settings = collection.settings
             guard try settings.addVector(name, params) else { return }
             guard settings.isInline || !collection.settings.isInline else {
@@ -295,7 +301,7 @@ extension VectorsService {
     ) async throws -> HTTPResponse {
         let name = request.parameters["vector"] ?? ""
         let version = clock.next()
-        try await withCollection(try collectionName(request), caller) { collection in
+        try await withCollection(try collectionName(request), caller, isChange: true) { collection in
             var settings = collection.settings
             let slot = try settings.removeVector(name)
             let removal: PostgresQuery =
@@ -340,7 +346,7 @@ extension VectorsService {
         _ request: HTTPRequest, _ caller: Caller, _ envelope: Envelope, _ change: (inout JSONObject) throws -> Void
     ) async throws -> HTTPResponse {
         let version = clock.next()
-        try await withCollection(try collectionName(request), caller) { collection in
+        try await withCollection(try collectionName(request), caller, isChange: true) { collection in
             let old = JSONObject(collection.payloadSchema.map { ($0.key, $0.index.json) })
             var schema = old
             try change(&schema)

@@ -10,8 +10,10 @@ extension VectorsService {
     /// - Parameters:
     ///   - isLookup: whether the name is that of another collection, which a different text refuses.
     ///   - takesExternal: whether `body` knows what to do with a collection that the external Qdrant keeps.
+    ///   - isChange: whether `body` changes the collection itself. Of those that do so at once one succeeds at a time, and the others
+    ///     have to try as often as there are many.
     func withCollection<T>(
-        _ name: String, _ caller: Caller, isLookup: Bool = false, takesExternal: Bool = false,
+        _ name: String, _ caller: Caller, isLookup: Bool = false, takesExternal: Bool = false, isChange: Bool = false,
         _ body: (VectorCollection) async throws -> T
     ) async throws -> T {
         var attempts = 0
@@ -32,7 +34,9 @@ extension VectorsService {
                 {
                     hasChanged = try await run([collection.check], caller)[0].rowCount != 1
                 }
-                guard attempts < 5, hasChanged || state == "40P01" || state == "40001" else { throw error }
+                guard attempts < (isChange ? 100 : 5), hasChanged || state == "40P01" || state == "40001" else {
+                    throw error
+                }
                 if hasChanged { catalog[CollectionCatalog.Key(caller, name)] = nil }
             }
         }

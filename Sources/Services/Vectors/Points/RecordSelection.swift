@@ -193,9 +193,10 @@ extension VectorCollection {
             result.withBytes(row, places.embedding) { body.append(contentsOf: $0) }
             return
         }
-        // The only vector of a collection may be an unnamed multivector.
-        if hasOthers, !hasRowVector, settings.fields.count == 1, settings.fields[0].name == "",
-            let others = result.string(row, places.others), let value = (try? JSON(parsing: others))?[""]
+        // The only vector that is shown may be the unnamed one, though it lies beside the row.
+        if hasOthers, !hasRowVector, rowField?.name != "", field("") != nil,
+            let others = result.string(row, places.others), let shown = (try? JSON(parsing: others))?.objectValue,
+            shown.count == 1, let value = shown[""]
         {
             value.encode(into: &body)
             return

@@ -251,6 +251,15 @@ extension QueryRun {
         return wide
     }
 
+    /// Numbers with a fraction, though it be zero, make no groups: clients read an id as an integer or a string.
+    private static func isGroup(_ value: JSON) -> Bool {
+        switch value {
+        case .string: true
+        case .number(let text): Int64(text) != nil || UInt64(text) != nil
+        case .null, .bool, .array, .object: false
+        }
+    }
+
     /// The strings and integers under a path, by point.
     private func groupValues(of ids: [PointID], _ path: PayloadPath) async throws -> [PointID: [JSON]] {
         guard !ids.isEmpty else { return [:] }
@@ -267,9 +276,9 @@ extension QueryRun {
             ], of: collection, caller, timeout: timeout)[0]
         var values: [PointID: [JSON]] = [:]
         for row in 0..<result.rowCount {
-            guard let id = result.pointID(row, 0), let value = result[row][1].json,
-                value.stringValue != nil || value.intValue != nil
-            else { continue }
+            guard let id = result.pointID(row, 0), let value = result[row][1].json, Self.isGroup(value) else {
+                continue
+            }
             if values[id]?.contains(value) != true { values[id, default: []].append(value) }
         }
         return values
