@@ -92,6 +92,7 @@ import Testing
                 (#"{"api_key": "sk"}"#, 400, "Missing required fields"),
                 (#"{"service_name": "", "api_key": "sk"}"#, 400, "Missing required fields"),
                 (#"{"service_name": "openai", "api_key": 7}"#, 400, "Missing required fields"),
+                (#"{"service_name": "openai", "api_key": " \n\t"}"#, 400, "Missing required fields"),
                 ("[]", 400, "The body is not a JSON object"),
                 ("not json", 400, "The body is not a JSON object"),
                 (#"{"service_name": "Open AI", "api_key": "sk"}"#, 400, "service_name must be"),

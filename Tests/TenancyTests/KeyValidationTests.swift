@@ -28,6 +28,7 @@ import Testing
         Case(service: "openai", key: "broken", outcome: "unknown", path: "/v1/models"),
         Case(service: "openai", key: "good\r\nX-Evil: 1", outcome: "invalid", path: nil),
         Case(service: "openai", key: "good", outcome: "valid", path: "/v1/models"),
+        Case(service: "openai", key: "\t good\r\n", outcome: "valid", path: "/v1/models"),
         Case(service: "anthropic", key: "bad", outcome: "invalid", path: "/v1/models"),
         Case(service: "anthropic", key: "good", outcome: "valid", path: "/v1/models"),
         Case(service: "perplexity", key: "bad", outcome: "invalid", path: "/chat/completions"),

@@ -37,18 +37,11 @@ extension TenancyService {
         let person = try person(request)
         let body = try await RequestObject(of: request)
         let name = try body.required("service_name")
-        let key = SecretString(try body.required("api_key"))
+        let given = try GivenKey(try body.required("api_key"), "api_key", configuration)
+        guard let key = given.secret else { throw TenancyError.missingFields }
         let service = try ServiceName(name).text
-        try check(key)
         try await store(key, service: service, validation: nil, as: person, requestID: request.id)
         return .json(["success": true])
-    }
-
-    private func check(_ key: SecretString) throws(TenancyError) {
-        guard key.bytes.count <= configuration.maxSecretBytes else {
-            throw TenancyError(
-                .invalidRequest, "api_key must have at most \(configuration.maxSecretBytes) bytes")
-        }
     }
 
     /// Seals a key and stores it for the person's tenant.
@@ -136,9 +129,9 @@ extension TenancyService {
         try requireTenant(try await run([Self.hasTenant], as: person, request))
         let outcome: KeyValidator.Outcome
         if let given {
-            guard !given.isEmpty else { throw TenancyError.missingFields }
-            let key = SecretString(given)
-            try check(key)
+            guard let key = try GivenKey(given, "api_key", configuration).secret else {
+                throw TenancyError.missingFields
+            }
             outcome = try await validator.outcome(of: key, for: service) { try await vault.secret(for: $0, of: person) }
         } else {
             guard let key = try await vault.secret(for: service, of: person) else { throw Self.noSuchKey }

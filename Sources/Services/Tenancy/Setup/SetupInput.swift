@@ -71,11 +71,7 @@ struct SetupInput: Sendable {
             guard let text = value.stringValue else {
                 throw TenancyError(.invalidRequest, "the key of \(service) must be a text")
             }
-            guard text.utf8.count <= configuration.maxSecretBytes else {
-                throw TenancyError(
-                    .invalidRequest, "the key of \(service) must have at most \(configuration.maxSecretBytes) bytes")
-            }
-            if text.contains(where: { !$0.isWhitespace }) { keys[service] = SecretString(text) }
+            if let key = try GivenKey(text, "the key of \(service)", configuration).secret { keys[service] = key }
         }
         guard keys.count <= configuration.setup.maxKeys else {
             throw TenancyError(.invalidRequest, "at most \(configuration.setup.maxKeys) keys are taken at once")
