@@ -505,6 +505,20 @@ def test_tenants_are_made_and_seen_as_the_guide_does_it(atoll, ann, bob):
     assert "service.added" in actions and "tenant.created" in actions
 
 
+def test_the_command_says_what_keeps_it(atoll, ann):
+    home = tenant_of(ann.session.access_token)
+    for action, tenant, reason in (
+        ("suspend", str(uuid.uuid4()), "No such tenant"),
+        ("delete", home, "A personal tenant goes with its account"),
+        ("restore", home, "There is nothing to restore, or not any more"),
+    ):
+        result = subprocess.run(
+            [binary(), "tenants", action, tenant, "--yes", "--workdir", atoll.folder], capture_output=True, text=True, timeout=60
+        )
+        assert (result.returncode, result.stderr.splitlines()[0]) == (1, f"error: {reason}"), result.stderr
+        assert "atoll tenants list" in result.stderr
+
+
 def test_init_writes_the_blueprint(tmp_path):
     done = subprocess.run(
         [binary(), "init", "--blueprint", "starter", "--workdir", tmp_path], capture_output=True, text=True

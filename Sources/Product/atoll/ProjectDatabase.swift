@@ -52,6 +52,11 @@ struct ProjectDatabase: Sendable {
             }
         } catch {
             guard let refusal = error as? PostgresError else { throw error }
+            // What the functions of tenancy refuse is said for people.
+            if refusal.sqlState?.hasPrefix("PT") == true {
+                throw CommandFailure(
+                    refusal.message, next: refusal.hint ?? "`atoll tenants list` shows tenants and their states")
+            }
             throw CommandFailure(
                 "the database answered: \(refusal.message)",
                 next: refusal.hint ?? "see `atoll status` for the address it answers at")
