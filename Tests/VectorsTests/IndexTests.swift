@@ -156,6 +156,28 @@ import Testing
         }
     }
 
+    /// A server that ended after a write, or while it built, leaves a collection that nobody else was told of.
+    @Test func aServerThatStartsIndexesWhatAnotherLeft() async throws {
+        try await VectorsFixture.run({ $0.indexingThresholdKilobytes = 30 }) { fixture in
+            let alice = VectorsFixture.Key.person(fixture.alice)
+            try await fixture.create(alice, "big", size: Self.size, distance: "Euclid")
+            try await Self.fill(fixture, alice, "big", Self.vectors(1500, seed: 31))
+            try await Self.awaitGreen(fixture, alice, "big", indexed: 1500)
+            _ = try await fixture.project.server.exec(
+                """
+                insert into vectors.points (collection_id, version, bucket, tenant_id, is_shared, id, embedding)
+                select p.collection_id, (extract(epoch from clock_timestamp()) * 1e6)::bigint, p.bucket, p.tenant_id,
+                    p.is_shared, overlay(p.id placing '\\x0f'::bytea from 2 for 1), p.embedding
+                from vectors.points as p
+                """)
+            let left = try await fixture.result(alice, "GET", "/collections/big")
+            #expect(left["status"] == "yellow" && left["points_count"] == 3000)
+            try await fixture.withFreshBuilder {
+                try await Self.awaitGreen(fixture, alice, "big", indexed: 3000)
+            }
+        }
+    }
+
     /// A walk through the graph that gives up has not seen all that match; a threshold must not hide that.
     @Test func aThresholdKeepsWhatASelectiveFilterMatches() async throws {
         try await VectorsFixture.run({ $0.indexingThresholdKilobytes = 60 }) { fixture in

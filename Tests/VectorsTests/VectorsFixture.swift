@@ -186,6 +186,15 @@ struct VectorsFixture: Sendable {
         return try await withTaskExecutorPreference(loop) { try await body(service, principal) }
     }
 
+    /// Runs `body` beside an index builder that begins now, as that of a server does which was started anew.
+    func withFreshBuilder<T: Sendable>(_ body: @escaping @Sendable () async throws -> T) async throws -> T {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask(executorPreference: loop) { await builder.run() }
+            defer { group.cancelAll() }
+            return try await body()
+        }
+    }
+
     // MARK: Steps
 
     /// What the database holds, row level security aside.

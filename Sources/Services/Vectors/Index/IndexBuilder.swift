@@ -62,6 +62,9 @@ package final class IndexBuilder: Sendable {
     package func run() async {
         var sinceSweep: Duration = .seconds(3600)
         var counts: [Int: Int] = [:]
+        // What was written before this began may have been left by a server that ended.
+        var isFirstSweep = true
+        var failed: Set<Int> = []
         while !Task.isCancelled {
             do { try await loop.sleep(for: Self.pause) } catch { return }
             sinceSweep += Self.pause
@@ -74,12 +77,19 @@ package final class IndexBuilder: Sendable {
                 if sinceSweep >= interval || hasOverflowed {
                     sinceSweep = .zero
                     try await tidy()
-                    for id in try await grown() { counts[id] = Self.certain }
+                    for id in try await grown(orIndexed: isFirstSweep) { counts[id] = Self.certain }
+                    isFirstSweep = false
+                    for id in failed { counts[id] = Self.certain }
+                    failed = []
                 }
                 // While a collection is being filled it waits, so that one index covers what comes in one go.
                 for (id, count) in counts where noted[id] == nil || count >= Self.certain {
                     counts[id] = nil
-                    if count >= Self.minLook { try await improve(id) }
+                    guard count >= Self.minLook else { continue }
+                    // It is not forgotten, and not tried over and over.
+                    failed.insert(id)
+                    try await improve(id)
+                    failed.remove(id)
                 }
             } catch {
                 log.warning("index builder", .field("error", String(describing: error)))
@@ -93,14 +103,16 @@ package final class IndexBuilder: Sendable {
     // MARK: Finding work
 
     /// Collections whose partitions say they have grown, for those whose writes this process has not seen.
-    private func grown() async throws -> [Int] {
+    ///
+    /// - Parameter orIndexed: whether collections that have an index count as grown: how much of them is younger, only counting tells.
+    private func grown(orIndexed: Bool) async throws -> [Int] {
         let result = try await database.query(
             """
             select c.id
             from vectors.collections as c
             inner join pg_catalog.pg_class as t
                 on t.relnamespace = 'vectors'::regnamespace and t.relname = 'points_' || c.bucket
-            where t.reltuples > \(Self.minLook)::real and (
+            where \(orIndexed)::boolean and c.bucket >= 1000 or t.reltuples > \(Self.minLook)::real and (
                 c.bucket >= 1000 and not exists (
                     select from vectors.indexes as i where i.collection_id = c.id and i.ready)
                 or c.id in (
