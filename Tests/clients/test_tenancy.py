@@ -505,6 +505,23 @@ def test_tenants_are_made_and_seen_as_the_guide_does_it(atoll, ann, bob):
     assert "service.added" in actions and "tenant.created" in actions
 
 
+def test_who_opens_a_team_finds_it_open(atoll, ann):
+    tenant = team(atoll, ann)
+    token = switch(atoll, ann, tenant)["access_token"]
+
+    def status():
+        headers = {"apikey": atoll.status["ANON_KEY"], "Authorization": f"Bearer {token}"}
+        return httpx.get(f"{atoll.url}/rest/v1/documents?select=title", headers=headers).status_code
+
+    seen = []
+    for _ in range(20):
+        call(atoll, token, "POST", "/tenants/current/suspend")
+        seen.append(status())
+        call(atoll, token, "POST", "/tenants/current/resume")
+        seen.append(status())
+    assert seen == [403, 200] * 20
+
+
 def test_the_command_says_what_keeps_it(atoll, ann):
     home = tenant_of(ann.session.access_token)
     for action, tenant, reason in (

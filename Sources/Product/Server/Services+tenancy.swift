@@ -8,8 +8,11 @@ internal import Tenancy
 
 extension Services {
     /// What Tenancy needs of the other services.
-    static func tenancyParts(_ auth: AuthService, _ mailing: Mailing, _ files: ProjectFiles?) -> TenancyParts {
+    static func tenancyParts(
+        _ auth: AuthService, _ mailing: Mailing, _ files: ProjectFiles?, _ closed: ClosedTenants
+    ) -> TenancyParts {
         var parts = TenancyParts()
+        parts.statusChanged = { try await closed.load($0) }
         parts.switchTenant = { user, session, tenant, request in
             try await auth.switchTenant(of: user, session: session, to: tenant, request)
         }

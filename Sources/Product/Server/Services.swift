@@ -118,7 +118,7 @@ struct Services: Sendable {
         files = projectFiles
         let tenants = TenancyService(
             configuration: tenancy, database: requests, access: access, vault: vault, validator: validator,
-            parts: Self.tenancyParts(auth, mailing, projectFiles), log: log)
+            parts: Self.tenancyParts(auth, mailing, projectFiles, closed), log: log)
         tenants.register(on: &router)
         removal = TenantRemoval(database: tenancyOwner, log: log)
         rules = TenancyRules(project.configuration.atoll.tenancy)

@@ -18,6 +18,8 @@ package struct TenancyParts: Sendable {
     package var switchTenant: SwitchTenant?
     package var invitations: InvitationMailer?
     package var readObject: ReadObject?
+    /// Told of a tenant that was closed or opened, before the answer is given.
+    package var statusChanged: (@Sendable (_ tenant: UUID) async throws -> Void)?
 
     package init() {}
 }

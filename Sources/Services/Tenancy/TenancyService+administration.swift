@@ -130,6 +130,7 @@ extension TenancyService {
             [
                 "select from tenancy.administer_tenant(\(tenant), \(action), \(reason))", Self.selection(tenant),
             ], as: caller, request)
+        await tellStatus(of: tenant)
         return try shown(results[1])
     }
 }

@@ -173,7 +173,15 @@ extension TenancyService {
                 "select from tenancy.change_own_tenant(\(tenant), \(action), \(reason))",
                 Self.selection(of: tenant),
             ], as: person, request)
+        await tellStatus(of: tenant)
         return try answer(results[1])
+    }
+
+    /// Lets the gateway know at once. What is committed stays so if that fails: the database announces it besides.
+    func tellStatus(of tenant: UUID) async {
+        do { try await parts.statusChanged?(tenant) } catch {
+            log.warning("status of a tenant not told", .field("cause", String(describing: error)))
+        }
     }
 
     /// The member `reason` of a body that may be missing.

@@ -30,6 +30,13 @@ package final class ClosedTenants: Sendable {
         closed.withLock { $0 = all }
     }
 
+    /// Reads one of them, for a server that has just changed it: who is told so finds it so in the next request.
+    package func load(_ tenant: UUID) async throws(PostgresError) {
+        let found = try await database.query("select status from tenancy.tenants where id = \(tenant)")
+        let status = found.onlyRow?["status"].string
+        closed.withLock { $0[tenant] = status == "active" ? nil : status }
+    }
+
     /// Follows what the database announces, until the task is cancelled or the database is shut down.
     package func run() async {
         for await event in database.notifications(on: "atoll_tenant_status") {
