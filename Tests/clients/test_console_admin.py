@@ -135,7 +135,9 @@ def test_statements_are_read_only_unless_asked(keeper):
     assert keeper.page.locator("tbody tr").count() == 500
     assert "Only the first 500 rows" in keeper.alert()
     run(keeper, "drop table public.made_here", writes=True)
-    for refused, said in [("", "no statement"), ("begin; select 1", "line 1"), ("selec 1", "42601"), ("select * from nowhere", "42P01")]:
+    for refused, said in [("", "no statement"), ("begin; select 1", "line 1"), ("selec 1", "42601"), ("select * from nowhere", "42P01")] + [
+        ("select 1;\ncopy (select 1) to stdout", "line 2 needs a client"), ("listen x", "line 1 needs a client"),
+    ]:
         run(keeper, refused)
         assert said in keeper.page.locator("#sql-error").inner_text(), refused
 
@@ -158,6 +160,8 @@ def test_files_are_browsed_downloaded_and_deleted(keeper, server):
     client = service(server)
     client.storage.create_bucket("papers")
     client.storage.from_("papers").upload("folder/page one.html", b"<script>1</script>", {"content-type": "text/html"})
+    assert keeper.open("/admin/storage/nothing").status == 404
+    assert "There is no such bucket." in keeper.alert()
     keeper.open("/admin/storage")
     keeper.page.get_by_role("link", name="papers").click()
     keeper.page.get_by_role("link", name="folder").click()

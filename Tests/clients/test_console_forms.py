@@ -183,3 +183,19 @@ def test_what_cannot_be_undone_is_asked_about(eve):
     eve.agrees = True
     eve.page.get_by_role("button", name="Remove OpenAI").click()
     assert eve.status() == "The key is removed."
+
+
+def test_a_picture_that_is_too_large_is_told_before_and_after_it_is_sent(ada):
+    ada.open("/settings")
+    large = {"name": "large.png", "mimeType": "image/png", "buffer": b"x" * 3_000_000}
+    ada.page.get_by_label("New picture").set_input_files(large)
+    if ada.scripts:
+        assert ada.page.locator("#file").evaluate("field => field.validationMessage") == "The picture is larger than 1 MiB."
+        small = {"name": "small.png", "mimeType": "image/png", "buffer": b"x"}
+        ada.page.get_by_label("New picture").set_input_files(small)
+        assert ada.page.locator("#file").evaluate("field => field.validity.valid")
+    else:
+        ada.page.get_by_role("button", name="Upload").click()
+        assert "more than a form may hold" in ada.alert()
+        ada.page.get_by_role("link", name="Back to the form").click()
+        assert ada.path == "/settings"

@@ -79,6 +79,9 @@ extension AdminPages {
         if let first = script.statements.first(where: { $0.restriction != nil }) {
             return refuse(.of(.statementNotHere, "\(first.line)"))
         }
+        if let first = script.statements.first(where: { Self.needsClient($0.text) }) {
+            return refuse(.of(.statementNotInEditor, "\(first.line)"))
+        }
         note("sql.run", who, visit, .field("statements", script.statements.count), .field("writes", writes))
         let start = ContinuousClock.now
         do {
@@ -127,6 +130,12 @@ extension AdminPages {
         } catch let undone as Undone {
             return (undone.result, undone.isCut)
         }
+    }
+
+    /// Whether a statement sends something beside its result: rows to a file of the client, or notifications later.
+    private static func needsClient(_ statement: String) -> Bool {
+        let first = statement.prefix { $0.isLetter }.lowercased()
+        return ["copy", "listen", "unlisten"].contains(first)
     }
 
     private static func query(_ statement: String) -> PostgresQuery {

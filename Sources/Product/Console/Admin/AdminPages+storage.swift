@@ -55,6 +55,11 @@ extension AdminPages {
                 "sortBy": ["column": "name", "order": "asc"],
             ], for: visit.request)
         let entries = answer.body?.arrayValue ?? []
+        if entries.isEmpty {
+            let found = await api.call(
+                .get, "/storage/v1/bucket/\(Console.segment(bucket))", as: who, for: visit.request)
+            guard found.isSuccess else { throw PageRefusal(.notFound, .noSuchBucket) }
+        }
         let path = "/admin/storage/\(Console.segment(bucket))"
         return visit.page(.words(bucket), .admin(.storage), status: answer.isSuccess ? status : answer.pageStatus) {
             Markup(.p, .class("back")) { Markup(.a, .href("/admin/storage"), text: .backToBuckets) }

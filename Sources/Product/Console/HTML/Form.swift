@@ -86,7 +86,7 @@ enum Form {
         let attributes: [Attribute] =
             [
                 .id(id), .name(name), .rows(rows), .maxlength(maxLength), .spellcheck(false),
-                .directionOfText(), .hook("submit-with-control"),
+                .directionOfText(), .autofocus(state.errors[name] != nil), .hook("submit-with-control"),
             ] + description(id, hint: hint, error: state.errors[name])
         // Browsers drop a line break right behind the start tag.
         let content = Markup.data("\n" + (state.values[name] ?? ""))

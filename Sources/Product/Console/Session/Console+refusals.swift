@@ -39,7 +39,13 @@ extension Visit {
         return visit.page(title, frame, status: refusal.status) {
             Components.heading(.of(title))
             Components.notice(refusal.phrase, isGood: false)
-            Markup(.p) { Markup(.a, .class("button"), .href("/"), text: .backToStart) }
+            Markup(.p) {
+                if request.method == .post, let form = sender {
+                    Markup(.a, .class("button"), .href(form), text: .backToForm)
+                } else {
+                    Markup(.a, .class("button"), .href("/"), text: .backToStart)
+                }
+            }
         }
     }
 }

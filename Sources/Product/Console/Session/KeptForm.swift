@@ -80,10 +80,15 @@ extension Visit {
 
     /// Where to come back to after signing in: the page with its query, or for a form the page it was sent from.
     private var returnAddress: String {
-        if request.method == .get { return request.query.map { "\(request.path)?\($0)" } ?? request.path }
+        guard request.method != .get else { return request.query.map { "\(request.path)?\($0)" } ?? request.path }
+        return sender ?? "/dashboard"
+    }
+
+    /// The page of this server that a form was sent from, as far as the browser tells.
+    var sender: String? {
         guard let referer = request.headers["referer"], let host = request.headers["host"],
             let start = referer.firstRange(of: "://\(host)/")
-        else { return "/dashboard" }
+        else { return nil }
         return Console.destination("/\(referer[start.upperBound...].prefix { $0 != "#" })")
     }
 

@@ -33,7 +33,8 @@ extension Console {
                             Markup(
                                 .input, .type("file"), .id("file"), .name("file"), .required(),
                                 .accept("image/png,image/jpeg,image/webp,image/gif"),
-                                .aria("describedby", "file-hint"))
+                                .aria("describedby", "file-hint"), .hook("max-bytes", "\(Self.maxPictureBytes)"),
+                                .hook("too-large", .of(.pictureIsTooLarge)))
                             Markup(.p, .id("file-hint"), .class("hint"), text: .pictureHint)
                         }
                         Form.button(.upload)

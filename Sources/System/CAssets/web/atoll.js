@@ -45,6 +45,15 @@
     document.getElementById(box.dataset.nullOf).addEventListener("input", () => (box.checked = false));
   }
 
+  // A file that is too large is not sent first.
+  for (const input of document.querySelectorAll("input[data-max-bytes]")) {
+    input.addEventListener("change", () => {
+      const isTooLarge = [...input.files].some((file) => file.size > Number(input.dataset.maxBytes));
+      input.setCustomValidity(isTooLarge ? input.dataset.tooLarge : "");
+      input.reportValidity();
+    });
+  }
+
   // Keys of the browser (Web Authentication): a form asks the server what to ask a key for, and goes out with the key's answer.
   const bytes = (text) =>
     Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (character) => character.charCodeAt(0));
