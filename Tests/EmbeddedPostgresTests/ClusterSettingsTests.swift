@@ -44,6 +44,15 @@ import Testing
         #expect(settings.settings.first { $0.name == "max_connections" }?.value == expected)
     }
 
+    @Test(arguments: [
+        ("6.1.0-18-amd64", true), ("5.8.0", true), ("5.10.0", true), ("5.7.19-generic", false), ("4.19.0", false),
+        ("", false),
+        ("6", false),
+    ])
+    func syncsAtOnceWhereTheKernelTellsOfFailures(release: String, expected: Bool) {
+        #expect(ClusterSettings.Machine.hasReliableSync(release: release) == expected)
+    }
+
     @Test func keepsWhatWasAcknowledgedAndQuotesNobodysRows() throws {
         let settings = try settings()
         #expect(settings["fsync"] == "on")

@@ -206,7 +206,7 @@ import TestSupport
         }
     }
 
-    @Test func ignoresAPidFileThatNamesAStranger() async throws {
+    @Test func ignoresFilesThatNameAStrangerInTheServersPlace() async throws {
         try await withCluster { cluster in
             let first = try cluster.server()
             try await first.start()
@@ -214,10 +214,14 @@ import TestSupport
             // A process of the server's own user, which is what makes PostgreSQL itself refuse.
             let stranger = try ChildProcess.start(ProgramInvocation("/bin/sleep", ["60"], owner: cluster.folder.owner))
             defer { _ = stranger.stop([(SIGKILL, .seconds(5))]) }
+            let port = try freePorts(1)[0]
             try FileSystem.write(
-                "\(stranger.id)\n\(cluster.folder.data)\n1\n5432\n\n\n  1 2\nready   \n",
+                "\(stranger.id)\n\(cluster.folder.data)\n1\n\(port)\n\n\n  1 2\nready   \n",
                 to: "\(cluster.folder.data)/postmaster.pid", mode: 0o600, owner: cluster.folder.owner)
-            let second = try cluster.server()
+            try FileSystem.write(
+                "\(stranger.id)\n\(cluster.folder.data)\n1\n\(port)\n\(cluster.folder.socketFolder)\n",
+                to: "\(cluster.folder.socketFolder)/.s.PGSQL.\(port).lock", mode: 0o600, owner: cluster.folder.owner)
+            let second = try cluster.server(port: port)
             try await second.start()
             #expect(stranger.reap() == nil)
             try await second.stop()

@@ -46,6 +46,19 @@ import Testing
             ])
     }
 
+    /// Clients that are refused while it starts make it say something, too.
+    @Test(arguments: [
+        ("LOG:  redo in progress, elapsed time: 20.00 s, current LSN: 0/3D4F3C8", true, true),
+        ("LOG:  database system was interrupted; last known up at 2026-11-21 17:21:52 UTC", true, false),
+        ("FATAL:  the database system is starting up", false, false), ("elapsed time: 1 s", false, false),
+    ])
+    func knowsWhatTellsOfProgress(text: String, isProgress: Bool, isStep: Bool) {
+        let line = ServerLogLine(text)
+        #expect(line.isProgress == isProgress)
+        #expect((line.recoveryStep != nil) == isStep)
+        if let step = line.recoveryStep { #expect(step.hasPrefix("redo")) }
+    }
+
     @Test func remembersABoundedTailOfTheLog() {
         var log = ServerLog()
         for number in 0..<100 { _ = log.append("LOG:  \(number)\n".utf8) }

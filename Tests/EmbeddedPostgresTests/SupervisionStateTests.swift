@@ -27,6 +27,17 @@ import Testing
         #expect(state.serverEnded(now: start + .seconds(6)) == .fail(.startTimedOut))
     }
 
+    @Test func waitsForAServerThatGoesOnRecovering() {
+        var state = state { $0.start = .seconds(5) }
+        state.serverProgressed(now: start + .seconds(4))
+        #expect(state.timePassed(start + .seconds(8)) == .none)
+        #expect(state.timePassed(start + .seconds(9)) == .signalServer(SIGINT))
+        // What it says while it stops gives it no more time.
+        let deadline = state.deadline
+        state.serverProgressed(now: start + .seconds(10))
+        #expect(state.deadline == deadline && state.isStopping)
+    }
+
     @Test func escalatesWhenTheServerDoesNotStop() {
         var state = state { $0.escalation = [(SIGINT, .seconds(20)), (SIGQUIT, .seconds(5)), (SIGKILL, .seconds(1))] }
         _ = state.serverBecameReady(now: start)

@@ -36,6 +36,11 @@ package struct ClusterFolder: Sendable {
         return "\(usual)/.s.PGSQL.65535".utf8.count <= 107 ? usual : "/tmp/atoll-\(Self.digest(path))"
     }
 
+    /// What a server of that port keeps beside its Unix socket, with its process's number.
+    func socketLockFile(port: Int?) -> String? {
+        port.map { "\(socketFolder)/.s.PGSQL.\($0).lock" }
+    }
+
     /// The major version that made the cluster, or nil when there is none yet.
     package var clusterMajor: Int? {
         FileSystem.read("\(data)/PG_VERSION", maxBytes: 16).flatMap { Int($0.prefix { $0.isNumber }) }

@@ -68,8 +68,12 @@ struct ClusterPreparation {
         guard let file = PostmasterFile(inData: folder.data) else { return }
         let processes = processesInCluster()
         if processes.isEmpty {
-            // The server is gone. Should a stranger have its number now, PostgreSQL would refuse to start because of the file.
-            if ProcessTable.exists(file.process) { try FileSystem.remove("\(folder.data)/postmaster.pid") }
+            // The server is gone. Should a stranger have its number now, PostgreSQL would refuse to start because of these files.
+            if ProcessTable.exists(file.process) {
+                for path in ["\(folder.data)/postmaster.pid", folder.socketLockFile(port: file.port)] {
+                    if let path, FileSystem.exists(path) { try FileSystem.remove(path) }
+                }
+            }
             return
         }
         if processes.contains(file.process) {

@@ -20,10 +20,13 @@ package struct ClusterSettings: Sendable {
         package var memoryBytes: Int
         /// How many processors there are, of which each but one may have a loop.
         package var processors: Int
+        /// Whether the kernel's `syncfs` tells of writes that failed, as it does from Linux 5.8 on.
+        package var hasReliableSync: Bool
 
-        package init(memoryBytes: Int, processors: Int = 1) {
+        package init(memoryBytes: Int, processors: Int = 1, hasReliableSync: Bool = true) {
             self.memoryBytes = memoryBytes
             self.processors = processors
+            self.hasReliableSync = hasReliableSync
         }
 
         /// This machine.
@@ -32,7 +35,15 @@ package struct ClusterSettings: Sendable {
             let limit = FileSystem.read("/sys/fs/cgroup/memory.max", maxBytes: 64)
                 .flatMap { Int($0.prefix { $0.isNumber }) }
             return Machine(
-                memoryBytes: min(physical, limit ?? physical), processors: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+                memoryBytes: min(physical, limit ?? physical), processors: max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))),
+                hasReliableSync: hasReliableSync(
+                    release: FileSystem.read("/proc/sys/kernel/osrelease", maxBytes: 128) ?? ""))
+        }
+
+        /// - Parameter release: a kernel's, such as `6.1.0-18-amd64`.
+        static func hasReliableSync(release: String) -> Bool {
+            let numbers = release.split { !$0.isNumber }.prefix(2).compactMap { Int($0) }
+            return numbers.count == 2 && (numbers[0], numbers[1]) >= (5, 8)
         }
     }
 
@@ -118,6 +129,12 @@ package struct ClusterSettings: Sendable {
         set("checkpoint_timeout", "10min", "fewer full-page images; recovery after a crash still takes seconds")
         set("fsync", "on", "a write that was acknowledged survives a power cut")
         set("full_page_writes", "on", "a torn page after a power cut can be repaired")
+        if machine.hasReliableSync {
+            set(
+                "recovery_init_sync_method", "syncfs",
+                "recovery begins with one call instead of one for each file, of which thousands of tenants have hundreds of thousands"
+            )
+        }
         set("max_locks_per_transaction", "128", "dumps and migrations touch every table of many schemas at once")
         set("client_connection_check_interval", "5s", "a long query ends soon after its client is gone")
         set("tcp_keepalives_idle", "60", "dead clients give their connection back within minutes")

@@ -18,10 +18,11 @@ package struct EmbeddedPostgresConfiguration: Sendable {
     package var listenAddresses: [String] = ["127.0.0.1"]
     /// The server's settings.
     package var settings: ClusterSettings
-    /// How long the first start may take before it counts as failed, recovery after a crash included.
+    /// How long the first start may go on without a word of the server's before it counts as failed. Of a recovery PostgreSQL tells
+    /// every ten seconds, so that it may take as long as it needs.
     package var startTimeout: Duration = .seconds(120)
     /// How long a clean stop may take before it becomes a hard one.
-    package var stopTimeout: Duration = .seconds(20)
+    package var stopTimeout: Duration = .seconds(60)
     /// Told of everything that happens, on the supervisor's thread: it must not block.
     package var observer: @Sendable (EmbeddedPostgresEvent) -> Void = { _ in }
 

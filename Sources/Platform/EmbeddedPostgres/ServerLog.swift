@@ -50,6 +50,14 @@ package struct ServerLogLine: Sendable, Hashable {
 
     package var severity: Severity
     package var text: String
+    /// Whether the server says what it is at, as it does every ten seconds of a recovery (`log_startup_progress_interval`). What
+    /// refused clients cause is FATAL, and no progress.
+    var isProgress: Bool { text.hasPrefix("LOG:") }
+    /// What a recovery that takes longer is at, such as `redo in progress, elapsed time: 20.00 s, current LSN: 0/3D4F3C8`.
+    package var recoveryStep: String? {
+        guard isProgress, text.contains("elapsed time:") else { return nil }
+        return String(text.dropFirst("LOG:".count).drop { $0 == " " })
+    }
 
     init(_ text: String) {
         self.text = text

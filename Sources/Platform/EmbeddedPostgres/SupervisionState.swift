@@ -24,7 +24,7 @@ struct SupervisionState {
 
     /// The limits.
     struct Limits: Sendable {
-        /// How long the first start may take; later ones may recover for as long as it takes.
+        /// How long the first start may take without a word of the server's; later ones may recover for as long as it takes.
         var start: Duration = .seconds(120)
         /// The first pause before a restart; doubles with each failure in a row.
         var firstBackOff: Duration = .milliseconds(100)
@@ -86,6 +86,11 @@ struct SupervisionState {
         phase = .ready(since: now)
         defer { wasEverReady = true }
         return .announceReady(isFirst: !wasEverReady)
+    }
+
+    /// A starting server has said what it is at: recovery may take as long as it goes on.
+    mutating func serverProgressed(now: Instant) {
+        if case .starting(.some) = phase { phase = .starting(deadline: now + limits.start) }
     }
 
     /// The server's process has ended.

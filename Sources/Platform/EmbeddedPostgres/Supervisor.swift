@@ -95,7 +95,12 @@ final class Supervisor: Sendable {
 
         while true {
             wait(for: server, state: state)
-            if let server { for line in log.append(server.readLog()) { report(.logged(line)) } }
+            if let server {
+                for line in log.append(server.readLog()) {
+                    report(.logged(line))
+                    if line.isProgress { state.serverProgressed(now: .now) }
+                }
+            }
 
             var action = SupervisionState.Action.none
             if let running = server, let status = running.process.reap() {

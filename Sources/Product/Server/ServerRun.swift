@@ -75,8 +75,10 @@ package struct ServerRun: Sendable {
         guard let external = project.configuration.atoll.database.url else {
             let postgres = try embeddedPostgres()
             try await postgres.start { [progress] event in
-                if case .logged = event { return }
-                progress("\(event)")
+                switch event {
+                case .logged(let line): if let step = line.recoveryStep { progress("PostgreSQL recovers: \(step)") }
+                default: progress("\(event)")
+                }
             }
             do {
                 try await serve(on: loop, DatabaseLogins(project, embedded: postgres), ready)

@@ -22,8 +22,7 @@ enum StartCommand {
         let (process, reports) = try launch(project, overrides)
         defer { close(reports) }
         let progress = ProgressLine()
-        let deadline = ContinuousClock.now + project.configuration.atoll.startTimeout
-        let outcome = follow(reports, until: deadline, progress)
+        let outcome = follow(reports, patience: project.configuration.atoll.startTimeout, progress)
         if outcome == .ready, ServerProcess.running(in: project.location)?.isHealthy() == true {
             progress.finish()
             Output.print(StatusValues(project).text(OutputFormat(invocation), names: [:]))
@@ -42,7 +41,7 @@ enum StartCommand {
         }
         _ = process.stop([(SIGTERM, project.configuration.atoll.stopTimeout), (SIGKILL, .seconds(5))])
         throw CommandFailure(
-            "the server was not healthy within \(project.configuration.atoll.startTimeout), so it was stopped",
+            "the server said nothing for \(project.configuration.atoll.startTimeout) and was not healthy, so it was stopped",
             next: "see \(project.location.logFile), or allow more time with `[atoll] start_timeout`")
     }
 
@@ -82,10 +81,9 @@ enum StartCommand {
 
     private enum Outcome { case ready, ended, timedOut }
 
-    /// Shows the steps the server reports until it is ready, ends, or the time is up.
-    private static func follow(
-        _ descriptor: Int32, until deadline: ContinuousClock.Instant, _ progress: ProgressLine
-    ) -> Outcome {
+    /// Shows the steps the server reports until it is ready, ends, or says nothing for as long as `patience`.
+    private static func follow(_ descriptor: Int32, patience: Duration, _ progress: ProgressLine) -> Outcome {
+        var deadline = ContinuousClock.now + patience
         var pending: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 4096)
         while true {
@@ -101,6 +99,7 @@ enum StartCommand {
                 pending.removeSubrange(...end)
                 if line == ServeCommand.readyMark { return .ready }
                 progress.begin(line)
+                deadline = ContinuousClock.now + patience
             }
         }
     }

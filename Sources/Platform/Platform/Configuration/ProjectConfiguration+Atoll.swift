@@ -14,7 +14,7 @@ extension ProjectConfiguration {
         package var encryptionKey: SecretString?
         package var previousEncryptionKeys: [SecretString] = []
         package var startTimeout: Duration = .seconds(180)
-        package var stopTimeout: Duration = .seconds(30)
+        package var stopTimeout: Duration = .seconds(90)
         package var http = HTTP()
         package var cors = CORS()
         package var database = DatabasePools()
@@ -60,7 +60,7 @@ extension ProjectConfiguration {
                 "Earlier values of `encryption_key`, which old secrets are still opened with.")
             Field.key(
                 "start_timeout", \.startTimeout, .duration(.seconds(1)...(.seconds(3600))),
-                "How long `atoll start` waits for the server to answer.")
+                "How long `atoll start` waits for the server to answer, or to say what it is at.")
             Field.key(
                 "stop_timeout", \.stopTimeout, .duration(.seconds(1)...(.seconds(3600))),
                 "How long `atoll stop` waits for the server to end.")
@@ -242,7 +242,7 @@ extension ProjectConfiguration {
             package var user: String?
             package var listenAddresses = ["127.0.0.1"]
             package var password: SecretString?
-            package var stopTimeout: Duration = .seconds(20)
+            package var stopTimeout: Duration = .seconds(60)
 
             package init() {}
 

@@ -76,7 +76,7 @@ extension ProjectConfiguration {
             Field.key("shadow_port", \.shadowPort, .port, "The port of the shadow database that diffs are made with.")
             Field.key(
                 "health_timeout", \.healthTimeout, .duration(.seconds(1)...(.seconds(3600))),
-                "How long PostgreSQL may take to start, recovery after a crash included.")
+                "How long PostgreSQL may take to start, or to say how far it is with a recovery after a crash.")
             Field.key(
                 "major_version", \.majorVersion, .integer(13...99),
                 "PostgreSQL's version on the hosted platform. Kept; the embedded server is of version 18.")
