@@ -16,6 +16,26 @@ import Testing
         #expect(clinux_probe_port("no address", 1) == -EINVAL)
     }
 
+    @Test func addsUpProcessorTime() throws {
+        // A name with what separates the fields.
+        let folder = "/tmp/atoll-time-\(getpid())"
+        try FileSystem.makeFolder(folder, mode: 0o755)
+        defer { try? FileSystem.remove(folder) }
+        let program = "\(folder)/a ) 1 2"
+        symlink("/bin/sh", program)
+        let busy = try ChildProcess.start(ProgramInvocation(program, ["-c", "while :; do :; done"]))
+        defer { _ = busy.stop([(SIGKILL, .seconds(5))]) }
+        let idle = try ChildProcess.start(ProgramInvocation("/bin/sleep", ["60"]))
+        defer { _ = idle.stop([(SIGKILL, .seconds(5))]) }
+        let deadline = ContinuousClock.now + .seconds(30)
+        while ProcessTable.processorTime(of: [busy.id, idle.id]) < .milliseconds(200), .now < deadline {
+            usleep(10_000)
+        }
+        #expect(ProcessTable.processorTime(of: [busy.id]) >= .milliseconds(200))
+        #expect(ProcessTable.processorTime(of: [idle.id]) < .milliseconds(100))
+        #expect(ProcessTable.processorTime(of: []) == .zero)
+    }
+
     @Test func findsProcessesByTheirFolder() throws {
         let folder = "/tmp/atoll-table-\(getpid())"
         try FileSystem.makeFolder(folder, mode: 0o755)

@@ -18,6 +18,20 @@ package enum ProcessTable {
         all().filter { FileSystem.readLink("/proc/\($0)/cwd") == folder }
     }
 
+    /// The processor time that processes, and children they have waited for, have taken; zero for those that are gone.
+    package static func processorTime(of processes: [Int32]) -> Duration {
+        let ticks = processes.reduce(0) { $0 + processorTicks(of: $1) }
+        return .milliseconds(ticks * 1000 / max(1, sysconf(Int32(_SC_CLK_TCK))))
+    }
+
+    /// Fields 14 to 17 of `/proc/<id>/stat`; the second one, the name in parentheses, may contain anything.
+    private static func processorTicks(of id: Int32) -> Int {
+        guard let text = FileSystem.read("/proc/\(id)/stat", maxBytes: 4096), let end = text.lastIndex(of: ")") else {
+            return 0
+        }
+        return text[end...].split(separator: " ").dropFirst(12).prefix(4).reduce(0) { $0 + (Int($1) ?? 0) }
+    }
+
     /// Who listens on a TCP port of this machine, on any address.
     package static func listener(onPort port: Int) -> (id: Int32, name: String)? {
         let sockets = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { listeningSockets(table: $0, port: port) }

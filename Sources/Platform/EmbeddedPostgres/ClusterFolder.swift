@@ -36,6 +36,11 @@ package struct ClusterFolder: Sendable {
         return "\(usual)/.s.PGSQL.65535".utf8.count <= 107 ? usual : "/tmp/atoll-\(Self.digest(path))"
     }
 
+    /// The processes that work in the data folder, which are PostgreSQL's: a sure sign, unlike a number in a file.
+    var processes: [Int32] {
+        FileSystem.realPath(data).map { ProcessTable.processes(inFolder: $0) } ?? []
+    }
+
     /// What a server of that port keeps beside its Unix socket, with its process's number.
     func socketLockFile(port: Int?) -> String? {
         port.map { "\(socketFolder)/.s.PGSQL.\($0).lock" }

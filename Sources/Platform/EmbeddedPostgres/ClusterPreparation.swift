@@ -34,7 +34,7 @@ struct ClusterPreparation {
     /// Waits for the sessions of a server that is gone to notice, which they do at once; ends those that do not.
     func endSessionsOfCrashedServer() {
         for signal in [nil, SIGQUIT, SIGKILL] {
-            let sessions = processesInCluster()
+            let sessions = folder.processes
             if sessions.isEmpty { return }
             if let signal { for session in sessions { kill(session, signal) } }
             if waitForAll(sessions, timeout: .seconds(2)) { return }
@@ -66,7 +66,7 @@ struct ClusterPreparation {
     /// down, or it missed the signal. It is stopped, since one can be supervised only by the process that started it.
     private func stopLeftovers() throws {
         guard let file = PostmasterFile(inData: folder.data) else { return }
-        let processes = processesInCluster()
+        let processes = folder.processes
         if processes.isEmpty {
             // The server is gone. Should a stranger have its number now, PostgreSQL would refuse to start because of these files.
             if ProcessTable.exists(file.process) {
@@ -86,7 +86,7 @@ struct ClusterPreparation {
             }
         }
         endSessionsOfCrashedServer()
-        let remaining = processesInCluster()
+        let remaining = folder.processes
         guard remaining.isEmpty else {
             throw EmbeddedPostgresError(
                 .stopFailed,
@@ -95,14 +95,9 @@ struct ClusterPreparation {
         }
     }
 
-    /// PostgreSQL's processes work in their data folder: a sure sign, unlike a number in a file.
-    private func processesInCluster() -> [Int32] {
-        FileSystem.realPath(folder.data).map { ProcessTable.processes(inFolder: $0) } ?? []
-    }
-
     private func waitForAll(_ processes: [Int32], timeout: Duration) -> Bool {
         let deadline = ContinuousClock.now + timeout
-        while !processesInCluster().allSatisfy({ !processes.contains($0) }) {
+        while !folder.processes.allSatisfy({ !processes.contains($0) }) {
             if ContinuousClock.now >= deadline { return false }
             usleep(10_000)
         }

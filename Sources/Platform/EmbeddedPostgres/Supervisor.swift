@@ -91,6 +91,7 @@ final class Supervisor: Sendable {
         var state = SupervisionState(limits: limits, now: begin)
         var server: RunningServer? = try RunningServer(configuration)
         var log = ServerLog()
+        var work = Duration.zero
         shared.withLock { $0.processID = server?.process.id }
 
         while true {
@@ -118,6 +119,14 @@ final class Supervisor: Sendable {
             {
                 action = state.serverBecameReady(now: .now)
             } else {
+                if state.isStarting, let deadline = state.deadline, ContinuousClock.now >= deadline {
+                    // The checkpoint at the end of a recovery says nothing for as long as it writes.
+                    let before = work
+                    work = ProcessTable.processorTime(of: configuration.folder.processes)
+                    if work - before >= configuration.startTimeout * Self.leastWork {
+                        state.serverProgressed(now: .now)
+                    }
+                }
                 action = state.timePassed(.now)
             }
 
@@ -142,6 +151,9 @@ final class Supervisor: Sendable {
             }
         }
     }
+
+    /// The share of a processor that a starting server takes at least while it is at something; one that waits takes next to nothing.
+    private static let leastWork = 0.001
 
     /// Until the server ends or says something, somebody wakes us, or the next deadline; a starting server is asked often.
     private func wait(for server: RunningServer?, state: SupervisionState) {
