@@ -19,7 +19,8 @@ import Testing
     @Test(arguments: [
         (PostgresError.Code.connectionLost, PostgresError.Condition.unreachable), (.connectionFailed, .unreachable),
         (.poolTimeout, .unreachable), (.shutdown, .unreachable), (.poolQueueFull, .overloaded),
-        (.queryCancelled, .timedOut), (.invalidQuery, .unstorable), (.misuse, .other), (.server, .other),
+        (.queryCancelled, .timedOut), (.resultTooLarge, .tooLarge), (.invalidQuery, .unstorable), (.misuse, .other),
+        (.server, .other),
     ])
     func errorsOfThisProgramHaveOneToo(_ code: PostgresError.Code, _ condition: PostgresError.Condition) {
         #expect(PostgresError(code, "").condition == condition)

@@ -214,7 +214,7 @@ import Testing
                 _ = try await fixture.serve(fixture.alice) { service, principal in
                     let target = EmbeddingsRequest.Target(
                         collection: target, vector: nil, points: [(.number(1), ["text": "a"]), (.number(2), [:])])
-                    let caller = try Caller(principal)
+                    let caller = try Caller(principal, maxAnswerBytes: 1 << 20)
                     _ = try await service.storeTarget(target, caller)
                     return try await service.store([[1, 0], [0, 1]], target, caller)
                 }

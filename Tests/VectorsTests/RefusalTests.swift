@@ -286,4 +286,36 @@ import Testing
             try await fixture.create(.person(fixture.bob), "c")
         }
     }
+
+    /// What is read for an answer is held until it is written: it is counted over all searches of a request.
+    @Test func boundsWhatOneRequestReads() async throws {
+        try await VectorsFixture.run({ $0.maxAnswerBytes = 100_000 }) { fixture in
+            let alice = VectorsFixture.Key.person(fixture.alice)
+            try await fixture.create(alice, "a")
+            try await fixture.upsert(
+                alice, "a",
+                (0..<200).map {
+                    [
+                        "id": JSON($0), "vector": [1, 2, 3, 4],
+                        "payload": ["text": .string(String(repeating: "x", count: 1000))],
+                    ]
+                })
+            let search: JSON = ["query": [1, 0, 0, 0], "limit": 40, "with_payload": true]
+            let requests: [(String, JSON, Int)] = [
+                ("scroll", ["limit": 200, "with_payload": true], 400),
+                ("scroll", ["limit": 50, "with_payload": true], 200),
+                ("scroll", ["limit": 200, "with_payload": false], 200),
+                ("query/batch", ["searches": [search, search]], 200),
+                ("query/batch", ["searches": [search, search, search]], 400),
+                ("", ["ids": .array((0..<150).map { JSON($0) }), "with_payload": true], 400),
+                ("scroll", ["limit": 1, "with_payload": true], 200),
+            ]
+            for (path, body, status) in requests {
+                let target = path.isEmpty ? "/collections/a/points" : "/collections/a/points/\(path)"
+                let response = try await fixture.send(alice, "POST", target, body)
+                #expect(response.status == status, "\(path): \(response.text.prefix(300))")
+                if status == 400 { #expect(response.text.contains("larger than it may")) }
+            }
+        }
+    }
 }

@@ -22,7 +22,11 @@ extension Connection {
                     return
                 }
                 // The moment between two commands is the only one at which libpq takes this.
-                if case .stream = steps.first { _ = PQsetSingleRowMode(handle) }
+                switch steps.first {
+                case .stream: _ = PQsetSingleRowMode(handle)
+                case .rows where running.first?.isBounded ?? false: _ = PQsetSingleRowMode(handle)
+                default: break
+                }
                 continue
             }
             ends = 0
@@ -44,8 +48,9 @@ extension Connection {
     private func take(_ result: OpaquePointer) {
         switch PQresultStatus(result) {
         case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
-            takeSuccess(PostgresResult(takingOwnershipOf: result))
-        case PGRES_SINGLE_TUPLE: running.first?.add(row: PostgresResult(takingOwnershipOf: result))
+            let whole = PostgresResult(takingOwnershipOf: result)
+            takeSuccess(running.first?.takeGathered().map { PostgresResult($0, tag: whole.commandTag) } ?? whole)
+        case PGRES_SINGLE_TUPLE: takeRow(result)
         case PGRES_PIPELINE_SYNC:
             PQclear(result)
             steps.popFirst()
@@ -65,6 +70,20 @@ extension Connection {
         }
     }
 
+    /// A row on its way to who reads a stream, or one of a query whose rows are counted.
+    private func takeRow(_ row: OpaquePointer) {
+        guard let operation = running.first, operation.stream == nil else {
+            running.first?.add(row: PostgresResult(takingOwnershipOf: row))
+            return
+        }
+        defer { PQclear(row) }
+        if operation.takes(PostgresResult.byteCount(ofFirstRow: row)) {
+            operation.gather(row)
+        } else {
+            cancel(operation)
+        }
+    }
+
     /// The end of the step in hand; `result` is what it returned, where it was a command.
     func takeSuccess(_ result: PostgresResult?) {
         switch steps.popFirst() {
@@ -75,7 +94,8 @@ extension Connection {
                 cache.parsed(statement)
             }
         case .rows:
-            if let result { running.first?.results.append(result) }
+            // Nothing is kept for who gets an error.
+            if let result, let operation = running.first, operation.error == nil { operation.results.append(result) }
         case .quiet, .stream: break
         case .sync, nil: lose(PostgresError(.connectionLost, "the protocol is out of step"))
         }

@@ -68,6 +68,7 @@ extension Connection: BatchEndHandler {
     private func takeRow(_ payload: UnsafeRawBufferPointer, _ wire: Wire) {
         switch steps.first {
         case .rows(let statement):
+            guard running.first?.takes(payload.count) ?? true else { return wire.rows = nil }
             let rows = wire.rows ?? WireRows(statement?.columns ?? wire.columns)
             wire.rows = rows
             if !rows.add(payload) { outOfStep() }

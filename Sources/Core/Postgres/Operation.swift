@@ -44,6 +44,9 @@ final class Operation: @unchecked Sendable {
     let statementHash: Int
     var isCancelled = false
     var wasRetried = false
+    /// The rows so far of a query whose rows are counted as they come.
+    private var gathered: WireRows?
+    private var resultBytes = 0
     private var continuation: UnsafeContinuation<Outcome, Never>?
     /// Where the rows of the last query go, one at a time; nil to collect them as a result.
     let stream: RowStream?
@@ -69,6 +72,35 @@ final class Operation: @unchecked Sendable {
     /// Whether PostgreSQL refuses what it writes.
     var isReadOnly: Bool {
         if case .unit = kind { unit.readOnly } else { false }
+    }
+
+    /// Whether its rows are counted as they come.
+    var isBounded: Bool { unit.readOnly && unit.maxResultBytes != nil && stream == nil }
+
+    /// Counts the bytes of a row; false for one that is too much, with which everything has failed.
+    func takes(_ bytes: Int) -> Bool {
+        guard isBounded, let limit = unit.maxResultBytes else { return true }
+        resultBytes += bytes
+        guard resultBytes > limit else { return true }
+        if error == nil {
+            error = PostgresError(.resultTooLarge, "the result is larger than \(limit) bytes")
+            results = []
+            gathered = nil
+        }
+        return false
+    }
+
+    /// Keeps a row that libpq gives as a result of its own.
+    func gather(_ row: OpaquePointer) {
+        let rows = gathered ?? WireRows(WireColumns(of: row))
+        rows.add(row)
+        gathered = rows
+    }
+
+    /// What was gathered of the query that has ended, or nil when it had no rows.
+    func takeGathered() -> WireRows? {
+        defer { gathered = nil }
+        return gathered
     }
 
     var isFinished: Bool { continuation == nil }
@@ -118,6 +150,8 @@ final class Operation: @unchecked Sendable {
 
     /// Makes it as new for another connection.
     func prepareMove() {
+        gathered = nil
+        resultBytes = 0
         discardsTemporaries = false
         results = []
         error = nil

@@ -43,6 +43,7 @@ extension PostgresError {
         case .poolQueueFull: .overloaded
         case .invalidQuery: .unstorable
         case .queryCancelled: .timedOut
+        case .resultTooLarge: .tooLarge
         case .server, .misuse: Self.conditions[sqlState ?? ""] ?? .other
         }
     }

@@ -22,6 +22,8 @@ package struct PostgresError: Error, Sendable {
         case invalidQuery = "invalid_query"
         /// The use of a database, transaction or COPY stream is against its rules: a fault of the program.
         case misuse
+        /// The results are larger than the unit allows (``WorkUnit/maxResultBytes``).
+        case resultTooLarge = "result_too_large"
         /// The database is shut down.
         case shutdown
     }

@@ -28,6 +28,20 @@ package final class PostgresResult: @unchecked Sendable {
         columnCount = rows.columns.names.count
     }
 
+    /// The bytes of all cells together.
+    package var byteCount: Int {
+        switch storage {
+        case .libpq(let handle): (0..<Int32(rowCount)).reduce(0) { $0 + Self.byteCount(of: handle, row: $1) }
+        case .wire(let rows, _): rows.byteCount
+        }
+    }
+
+    static func byteCount(ofFirstRow handle: OpaquePointer) -> Int { byteCount(of: handle, row: 0) }
+
+    private static func byteCount(of handle: OpaquePointer, row: Int32) -> Int {
+        (0..<PQnfields(handle)).reduce(0) { $0 + Int(PQgetlength(handle, row, $1)) }
+    }
+
     deinit {
         if case .libpq(let handle) = storage { PQclear(handle) }
     }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CPostgres
 internal import Glibc
 
 /// What a statement returns: a RowDescription, shared by all its results.
@@ -13,6 +14,13 @@ final class WireColumns: Sendable {
     private init(names: [String], types: [UInt32]) {
         self.names = names
         self.types = types
+    }
+
+    /// What libpq says of a result.
+    init(of result: OpaquePointer) {
+        let columns = 0..<PQnfields(result)
+        names = columns.map { PQfname(result, $0).map { String(cString: $0) } ?? "" }
+        types = columns.map { PQftype(result, $0) }
     }
 
     /// Reads a RowDescription; nil when it does not add up.
@@ -56,6 +64,9 @@ final class WireRows {
 
     deinit { bytes?.deallocate() }
 
+    /// The bytes of all cells together.
+    var byteCount: Int { cells.reduce(0) { $0 + $1.count } }
+
     /// Adds a DataRow; false when it does not add up.
     func add(_ payload: UnsafeRawBufferPointer) -> Bool {
         var reader = WireReader(payload)
@@ -75,6 +86,19 @@ final class WireRows {
         guard reader.isAtEnd else { return undo(first) }
         count += 1
         return true
+    }
+
+    /// Adds the only row of a libpq result.
+    func add(_ result: OpaquePointer) {
+        for column in 0..<Int32(columns.names.count) {
+            guard PQgetisnull(result, 0, column) == 0, let value = PQgetvalue(result, 0, column) else {
+                cells.append(Cell(offset: -1, count: 0))
+                continue
+            }
+            let length = Int(PQgetlength(result, 0, column))
+            cells.append(Cell(offset: copy(UnsafeRawBufferPointer(start: value, count: length)), count: length))
+        }
+        count += 1
     }
 
     func isNull(_ row: Int, _ column: Int) -> Bool { cells[row * columns.names.count + column].offset < 0 }

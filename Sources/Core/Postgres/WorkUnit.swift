@@ -22,6 +22,9 @@ package struct WorkUnit: Sendable {
     /// Whether a brief unit may be sent behind others. One that takes longer than the server needs to wake a session better has a shared
     /// connection that is free, or one of its own, while another processor may have nothing to do.
     package var waitsBehindOthers = true
+    /// The most bytes that the rows of all its queries may have together; beyond it the unit fails with `resultTooLarge` and nothing of
+    /// them is held. Heeded for units that only read; nil for no bound.
+    package var maxResultBytes: Int?
     /// What runs, in order.
     package var queries: [PostgresQuery]
 

@@ -9,6 +9,7 @@ extension VectorsConfiguration {
     init(_ settings: ProjectConfiguration.Atoll.Vectors) {
         self.init()
         maxBodyBytes = settings.maxBodyBytes
+        maxAnswerBytes = settings.maxAnswerBytes
         maxBatch = settings.maxBatch
         maxLimit = settings.maxLimit
         maxQueries = settings.maxQueries

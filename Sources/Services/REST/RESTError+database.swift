@@ -30,7 +30,7 @@ extension RESTError {
                 DatabaseRefusal(
                     sqlState: "22021", message: "invalid byte sequence for encoding \"UTF8\"", details: nil, hint: nil,
                     isAnonymous: isAnonymous))
-        case .queryCancelled, .misuse: self = .internalError
+        case .queryCancelled, .misuse, .resultTooLarge: self = .internalError
         }
     }
 

@@ -2,6 +2,7 @@
 internal import HTTP
 internal import Platform
 internal import Primitives
+internal import Synchronization
 
 /// Who a request to Vectors speaks for.
 struct Caller: Sendable {
@@ -11,11 +12,13 @@ struct Caller: Sendable {
     let tenant: UUID?
     /// Whether row level security does not bound it.
     let isService: Bool
+    /// What its request may still read of points.
+    let budget: ReadBudget
 
     /// The key is in `api-key`, as Qdrant's clients send it, or where the other services look: `apikey`, `Authorization`.
     ///
     /// - Throws: `AccessError`; ``VectorsError`` with `forbidden` for a key that stands for nobody.
-    init(_ request: HTTPRequest, _ access: AccessControl) throws {
+    init(_ request: HTTPRequest, _ access: AccessControl, maxAnswerBytes: Int) throws {
         let principal: Principal
         if let key = request.headers["api-key"] {
             let holder = try access.principal(presenting: key)
@@ -24,12 +27,13 @@ struct Caller: Sendable {
         } else {
             principal = try access.principal(for: request)
         }
-        try self.init(principal, tenantHeader: request.headers["x-atoll-tenant"])
+        try self.init(principal, tenantHeader: request.headers["x-atoll-tenant"], maxAnswerBytes: maxAnswerBytes)
     }
 
     /// - Throws: ``VectorsError`` with `forbidden` for somebody who is not signed in.
-    init(_ principal: Principal, tenantHeader: String? = nil) throws {
+    init(_ principal: Principal, tenantHeader: String? = nil, maxAnswerBytes: Int) throws {
         self.principal = principal
+        budget = ReadBudget(bytes: maxAnswerBytes)
         switch principal.role {
         case .anon: throw VectorsError(.forbidden, "sign in, or use the service key")
         case .authenticated:
@@ -45,4 +49,16 @@ struct Caller: Sendable {
             }
         }
     }
+}
+
+/// The bytes of points that one request may still read, all its searches together: what they come to is held in memory until the answer
+/// has been written.
+final class ReadBudget: Sendable {
+    private let left: Mutex<Int>
+
+    init(bytes: Int) { left = Mutex(bytes) }
+
+    var bytes: Int { left.withLock { $0 } }
+
+    func take(_ bytes: Int) { left.withLock { $0 = max(0, $0 - bytes) } }
 }

@@ -4,6 +4,8 @@
 package struct VectorsConfiguration: Sendable {
     /// The largest body, in bytes.
     package var maxBodyBytes = 64 << 20
+    /// The most bytes of points that one request may read, all its searches together.
+    package var maxAnswerBytes = 64 << 20
     /// Points of one upsert, ids of one request, operations of one batch.
     package var maxBatch = 20_000
     /// The largest `limit` plus `offset`.

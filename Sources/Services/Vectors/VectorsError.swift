@@ -128,6 +128,11 @@ extension VectorsError {
             self.init(.unavailable, "the database is not available", cause: error)
         case .invalidQuery:
             self.init(.wrongInput, "the request holds a character that cannot be stored", cause: error)
+        case .resultTooLarge:
+            self.init(
+                .badRequest,
+                "the answer would be larger than it may; ask for fewer points at once, or for less of their payloads and vectors",
+                cause: error)
         case .server, .queryCancelled, .misuse: self.init(sqlState: error)
         }
     }

@@ -67,7 +67,7 @@ package struct VectorsService: Sendable {
         let endpoint = ExternalEndpoint(method, path)
         router.on(method, path, maxBodyBytes: configuration.maxBodyBytes) { [self] request in
             let envelope = Envelope()
-            let caller = try Caller(request, access)
+            let caller = try Caller(request, access, maxAnswerBytes: configuration.maxAnswerBytes)
             try Self.checkParameters(request)
             if let gateway, let endpoint,
                 let response = try await gateway.answer(endpoint, request, caller, envelope)

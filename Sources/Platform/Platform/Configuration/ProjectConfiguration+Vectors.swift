@@ -7,6 +7,7 @@ extension ProjectConfiguration.Atoll {
         package var enabled = true
         package var port = 6333
         package var maxBodyBytes = 64 << 20
+        package var maxAnswerBytes = 64 << 20
         package var maxBatch = 20_000
         package var maxLimit = 10_000
         package var maxQueries = 100
@@ -43,6 +44,9 @@ extension ProjectConfiguration.Atoll {
                 "The port of Qdrant's REST API on `[atoll] host`; 0 serves it under `/vectors/v1` alone.")
             Field.key(
                 "max_body_size", \.maxBodyBytes, .size(1024...(1 << 31)), "The largest body; more is 413.")
+            Field.key(
+                "max_answer_size", \.maxAnswerBytes, .size((1 << 20)...(1 << 31)),
+                "What one request may read of points, payloads and vectors included; more is refused with 400.")
             Field.key(
                 "max_batch", \.maxBatch, .integer(1...1_000_000), "Points of an upsert, and ids of a request.")
             Field.key("max_limit", \.maxLimit, .integer(1...1_000_000), "The largest `limit` and `offset`.")

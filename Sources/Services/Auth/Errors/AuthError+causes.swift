@@ -33,7 +33,7 @@ extension AuthError {
             self.init(.serviceUnavailable, "The database is not available", retryAfter: .seconds(1), cause: error)
         case .invalidQuery:
             self.init(.validationFailed, "The request holds a character that cannot be stored", cause: error)
-        case .server, .queryCancelled, .misuse: self.init(sqlState: error)
+        case .server, .queryCancelled, .misuse, .resultTooLarge: self.init(sqlState: error)
         }
     }
 

@@ -13,7 +13,7 @@ extension VectorsService {
         _ name: String, size: Int, distance: String, for principal: Principal
     ) async throws -> String? {
         do {
-            let caller = try Caller(principal)
+            let caller = try Caller(principal, maxAnswerBytes: configuration.maxAnswerBytes)
             try Self.checkName(name)
             let settings = try CollectionSettings(
                 creating: ["vectors": ["size": JSON(size), "distance": .string(distance)]],

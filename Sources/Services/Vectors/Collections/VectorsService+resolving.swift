@@ -129,12 +129,14 @@ extension VectorsService {
         // Most take a millisecond; those that do not are told by their statement's pace, and run on connections of their own.
         unit.isBrief = true
         unit.waitsBehindOthers = false
+        unit.maxResultBytes = caller.budget.bytes
         unit.settings += settings
         if let timeout {
             unit.settings.append(("statement_timeout", "\(Int64((timeout.inSeconds * 1000).rounded(.up)))"))
         }
         var results = try await database.run(unit)
         guard results.popLast()?.rowCount == 1 else { throw CollectionChanged() }
+        caller.budget.take(results.reduce(0) { $0 + $1.byteCount })
         return results
     }
 

@@ -38,7 +38,7 @@ package struct EmbeddingsService: Sendable {
     }
 
     private func embed(_ request: HTTPRequest) async throws -> HTTPResponse {
-        let caller = try Caller(request, vectors.access)
+        let caller = try Caller(request, vectors.access, maxAnswerBytes: vectors.configuration.maxAnswerBytes)
         guard !caller.isService else {
             throw VectorsError(.forbidden, "a user's token is needed: the key of their tenant is used")
         }
