@@ -14,10 +14,14 @@ from atoll_server import ROOT, free_ports
 
 
 def installations():
-    """Folders with PostgreSQL's programs, version 15 and later: Debian's, then the one `scripts/setup` unpacked."""
+    """Folders with PostgreSQL's programs, version 15 and later: Debian's, then those that `scripts/setup` unpacked.
+
+    Where they really lie: below a closed home folder there are links alone, which the server's user cannot follow.
+    """
     found = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    found += sorted((ROOT / ".tools").glob("debian-postgresql-*/usr/lib/postgresql/*/bin"))
     found += sorted((ROOT / ".tools").glob("postgres-*/bin"))
-    return [path for path in found if (path / "initdb").exists() and (path / "postgres").exists()]
+    return [path.resolve() for path in found if (path / "initdb").exists() and (path / "postgres").exists()]
 
 
 def with_libxml():
@@ -28,7 +32,7 @@ def with_libxml():
         if "--with-libxml" in subprocess.run(arguments, capture_output=True, text=True, check=True).stdout:
             return path
         # Debian's server package comes without pg_config, and is built with libxml.
-        if path.is_relative_to("/usr/lib/postgresql") and not config.exists():
+        if path.parts[-4:-2] == ("lib", "postgresql") and not config.exists():
             return path
     return None
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The black-box cases of `../shared/conformance/rest` against `atoll rest`, each configuration in its own server.
 
-They need a PostgreSQL 15 or later built with libxml (Debian: postgresql-15) and, for the fixtures, psql. Skipped elsewhere.
+They need a PostgreSQL 15 or later built with libxml, such as the one of Debian that `scripts/setup --test` unpacks, with its psql for the
+fixtures. Skipped elsewhere.
 """
 
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -22,8 +22,7 @@ PROGRAMS = with_libxml()
 
 pytestmark = [
     pytest.mark.skipif(not (FOLDER / "run.py").exists(), reason=f"{FOLDER} has no cases"),
-    pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL with libxml (Debian: apt install postgresql-15)"),
-    pytest.mark.skipif(shutil.which("psql") is None, reason="no psql to load the fixtures with"),
+    pytest.mark.skipif(PROGRAMS is None, reason="no PostgreSQL with libxml; scripts/setup --test unpacks one"),
 ]
 
 
@@ -36,8 +35,11 @@ def configurations():
 @pytest.fixture(scope="module")
 def cluster():
     with PostgresCluster(PROGRAMS, ["compute_query_id=on"]) as cluster:
+        # Its psql is the one of the programs; Debian's own, where it is installed, looks for those of a package.
+        path = f"{PROGRAMS}:{os.environ['PATH']}" if (PROGRAMS / "psql").exists() else os.environ["PATH"]
         subprocess.run(
-            [FOLDER / "load_fixtures.sh", cluster.url("rest_conformance")], check=True, capture_output=True)
+            [FOLDER / "load_fixtures.sh", cluster.url("rest_conformance")], check=True, capture_output=True,
+            env={**os.environ, "PATH": path})
         with cluster.connect("rest_conformance") as connection:
             # What autovacuum would do in time: the planner's counts follow from it.
             connection.execute("analyze test.items, test.child_entities")
