@@ -19,6 +19,8 @@ extension TenancyService {
         let fields = FormFields(query: request.query ?? "")
         let to = try Self.day(fields, "to")
         let from = try Self.day(fields, "from")
+        // As texts, days of this form are in the order of time.
+        if let from, let to, from > to { throw TenancyError(.invalidRequest, "from must not be after to") }
         let results = try await run(
             [
                 Self.hasTenant, Self.usageSelection(from: from, to: to, maxDays: configuration.maxUsageDays),
