@@ -120,8 +120,10 @@ extension VectorsService {
     }
 
     /// Runs reads of a collection and makes sure that it was what the server thought.
+    ///
+    /// - Parameter isSmall: whether the rows are so small that their number bounds them; they are not counted as they come then.
     func read(
-        _ queries: [PostgresQuery], of collection: VectorCollection, _ caller: Caller,
+        _ queries: [PostgresQuery], of collection: VectorCollection, _ caller: Caller, isSmall: Bool = false,
         settings: [(name: String, value: String)] = [], timeout: Duration? = nil
     ) async throws -> [PostgresResult] {
         var unit = caller.principal.unit(queries + [collection.check])
@@ -129,14 +131,14 @@ extension VectorsService {
         // Most take a millisecond; those that do not are told by their statement's pace, and run on connections of their own.
         unit.isBrief = true
         unit.waitsBehindOthers = false
-        unit.maxResultBytes = caller.budget.bytes
+        if !isSmall { unit.maxResultBytes = caller.budget.bytes }
         unit.settings += settings
         if let timeout {
             unit.settings.append(("statement_timeout", "\(Int64((timeout.inSeconds * 1000).rounded(.up)))"))
         }
         var results = try await database.run(unit)
         guard results.popLast()?.rowCount == 1 else { throw CollectionChanged() }
-        caller.budget.take(results.reduce(0) { $0 + $1.byteCount })
+        if !isSmall { caller.budget.take(results.reduce(0) { $0 + $1.byteCount }) }
         return results
     }
 

@@ -22,6 +22,11 @@ struct RecordSelection: Sendable {
 
     static let ids = RecordSelection(payload: .none, vectors: .none)
 
+    /// Whether records are no more than an id, a version and a score, so that their number bounds their size.
+    var isSmall: Bool {
+        if case .none = payload, case .none = vectors { true } else { false }
+    }
+
     /// - Parameter payloadByDefault: what an absent `with_payload` means.
     init(_ members: JSONObject, payloadByDefault: Bool) throws {
         payload = try Self.payload(members["with_payload"], byDefault: payloadByDefault)

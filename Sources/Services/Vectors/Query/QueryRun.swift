@@ -171,7 +171,8 @@ struct QueryRun {
     func recorded(
         _ query: PostgresQuery, _ selection: RecordSelection, settings: [(name: String, value: String)] = []
     ) async throws -> [Hit] {
-        let result = try await service.read([query], of: collection, caller, settings: settings, timeout: timeout)[0]
+        let result = try await service.read(
+            [query], of: collection, caller, isSmall: selection.isSmall, settings: settings, timeout: timeout)[0]
         let columns = RecordColumns()
         return (0..<result.rowCount).compactMap { row in
             guard var hit = Self.hit(result, row, score: result.number(row, columns.others + 1)) else { return nil }
