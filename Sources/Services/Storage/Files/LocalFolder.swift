@@ -142,7 +142,8 @@ package struct LocalFolder: Sendable {
             for name in try Self.names(in: folder) {
                 var facts = stat()
                 guard stat("\(folder)/\(name)", &facts) == 0 else { continue }
-                let isHalfMade = name.hasSuffix(".new") || name.hasSuffix(".source")
+                // What is finished is named after its version; the library writes under endings of its own before.
+                let isHalfMade = !name.contains("_")
                 if isHalfMade, facts.st_mtim.tv_sec < time(nil) - 3600 {
                     unlink("\(folder)/\(name)")
                 } else if !isHalfMade {

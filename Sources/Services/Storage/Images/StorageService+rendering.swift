@@ -65,15 +65,16 @@ extension StorageService {
             if let file = try await folder.openRendered("\(key).\(format.rawValue)") { return (file, type) }
         }
         let source = try await folder.source(of: facts, in: store)
-        let target = folder.renderedPath("\(UUID.random()).new")
+        let made = "\(UUID.random()).new"
+        let target = folder.renderedPath(made)
         do {
             let image = try await renderer.render(source.path, to: target, transform.request)
             if source.isTemporary { try await folder.remove([source.path]) }
-            let name = "\(key).\(image.format.rawValue)"
-            try await folder.keepRendered(target, as: name)
-            guard let file = try await folder.openRendered(name), let type = image.format.contentType else {
+            // Opened first: what is kept may be removed again at once, where the bound is small.
+            guard let file = try await folder.openRendered(made), let type = image.format.contentType else {
                 throw StorageError(.internalError, "Internal server error")
             }
+            try await folder.keepRendered(target, as: "\(key).\(image.format.rawValue)")
             return (file, type)
         } catch {
             if source.isTemporary { try await folder.remove([source.path]) }
