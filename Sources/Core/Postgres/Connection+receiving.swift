@@ -77,7 +77,7 @@ extension Connection {
             return
         }
         defer { PQclear(row) }
-        if operation.takes(PostgresResult.byteCount(ofFirstRow: row)) {
+        if operation.takes(PostgresResult.byteCount(of: row, row: 0)) {
             operation.gather(row)
         } else {
             cancel(operation)

@@ -36,9 +36,7 @@ package final class PostgresResult: @unchecked Sendable {
         }
     }
 
-    static func byteCount(ofFirstRow handle: OpaquePointer) -> Int { byteCount(of: handle, row: 0) }
-
-    private static func byteCount(of handle: OpaquePointer, row: Int32) -> Int {
+    static func byteCount(of handle: OpaquePointer, row: Int32) -> Int {
         (0..<PQnfields(handle)).reduce(0) { $0 + Int(PQgetlength(handle, row, $1)) }
     }
 

@@ -95,11 +95,16 @@ package struct LocalFolder: Sendable {
         "\(version.filter { $0 != "/" })_\(transform)"
     }
 
+    /// The version that a finished image was rendered from; nil for what is still being made, under names of its own, the library's too.
+    private static func version(ofRendered name: String) -> String? {
+        name.firstIndex(of: "_").map { String(name[..<$0]) }
+    }
+
     /// The versions that something rendered is kept of.
     func renderedVersions() async throws -> [String] {
         let folder = "\(path)/rendered"
         return try await workers.run {
-            Array(Set(try Self.names(in: folder).filter { $0.contains("_") }.map { String($0.prefix { $0 != "_" }) }))
+            Array(Set(try Self.names(in: folder).compactMap(Self.version(ofRendered:))))
         }
     }
 
@@ -109,7 +114,7 @@ package struct LocalFolder: Sendable {
         let wanted = Set(versions)
         try await workers.run {
             for name in try Self.names(in: folder)
-            where name.contains("_") && wanted.contains(String(name.prefix { $0 != "_" })) {
+            where Self.version(ofRendered: name).map(wanted.contains) ?? false {
                 guard unlink("\(folder)/\(name)") == 0 || clinux_errno() == ENOENT else { throw SystemError("unlink") }
             }
         }
@@ -142,8 +147,7 @@ package struct LocalFolder: Sendable {
             for name in try Self.names(in: folder) {
                 var facts = stat()
                 guard stat("\(folder)/\(name)", &facts) == 0 else { continue }
-                // What is finished is named after its version; the library writes under endings of its own before.
-                let isHalfMade = !name.contains("_")
+                let isHalfMade = Self.version(ofRendered: name) == nil
                 if isHalfMade, facts.st_mtim.tv_sec < time(nil) - 3600 {
                     unlink("\(folder)/\(name)")
                 } else if !isHalfMade {
